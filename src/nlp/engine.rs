@@ -1,0 +1,63 @@
+//! The contract between analysis and inference. No tensor type appears here, so that another runtime can take the
+//! place of rust-bert by implementing one trait.
+
+use std::sync::Arc;
+
+/// One piece of text as the encoder reads it: at most `max_tokens` of the pack, special tokens included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Token ids with `[CLS]` first and `[SEP]` last; never empty, unpadded.
+    pub ids: Vec<u32>,
+    /// The redacted text that the ids stand for; used by engines that read words instead of tokens.
+    pub text: Arc<str>,
+}
+
+/// Raw head outputs for one window: logits, before calibration, in the label order of the pack.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WindowOutput {
+    /// `[negative, neutral, positive]`.
+    pub sentiment: Vec<f32>,
+    /// One logit per intent label of the pack.
+    pub intents: Vec<f32>,
+    /// One logit per journey stage of the pack.
+    pub stage: Vec<f32>,
+    /// One logit per emotion label (independent, sigmoid).
+    pub emotions: Vec<f32>,
+    /// One logit per signal label (independent, sigmoid).
+    pub signals: Vec<f32>,
+    /// Mean-pooled, L2-normalised sentence vector; compared by dot product.
+    pub embedding: Vec<f32>,
+}
+
+/// Why a window got no output. An engine answers every window by itself: one bad window never fails its neighbours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The window has no tokens or more than the encoder's positions.
+    #[error("window of {len} tokens is outside the encoder's range 1..={max}")]
+    WindowLength {
+        /// Tokens in the window.
+        len: usize,
+        /// Positions the encoder has.
+        max: usize,
+    },
+    /// A token id is outside the vocabulary.
+    #[error("token id {id} is outside the vocabulary of {size}")]
+    UnknownToken {
+        /// The id.
+        id: u32,
+        /// The size of the vocabulary.
+        size: usize,
+    },
+    /// The runtime failed on this input.
+    #[error("inference failed: {0}")]
+    Runtime(String),
+    /// The engine's thread is gone.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+/// Something that turns windows into head outputs. It lives on a thread of its own and blocks while it works.
+pub trait Engine: Send {
+    /// Answers every window, in order: `result.len() == windows.len()`.
+    fn infer(&mut self, windows: &[Window]) -> Vec<Result<WindowOutput, EngineError>>;
+}

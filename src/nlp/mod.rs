@@ -1,0 +1,6 @@
+//! What a message means: tokens, batches, the engine, heads and calibration, cue rules, language, explanation.
+//! Inference runs on threads of its own, never on tokio's.
+
+pub mod engine;
+pub mod labels;
+pub mod pack;
