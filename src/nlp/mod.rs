@@ -4,3 +4,6 @@
 pub mod engine;
 pub mod labels;
 pub mod pack;
+pub mod understanding;
+
+pub use understanding::Understanding;

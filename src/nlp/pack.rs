@@ -106,7 +106,9 @@ pub enum PackError {
         reason: String,
     },
     /// A file differs from the one the manifest names.
-    #[error("model pack file {path} has SHA-256 {actual}, the manifest says {expected}: the pack is damaged or was changed")]
+    #[error(
+        "model pack file {path} has SHA-256 {actual}, the manifest says {expected}: the pack is damaged or was changed"
+    )]
     Hash {
         /// The file.
         path: PathBuf,
@@ -140,12 +142,14 @@ impl Pack {
     /// Reads the manifest and checks the hash of every file it names.
     pub fn open(dir: &Path) -> Result<Self, PackError> {
         let path = dir.join("pack.toml");
-        let text = std::fs::read_to_string(&path).map_err(|source| PackError::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| PackError::Read { path: path.clone(), source })?;
         let manifest: PackManifest = toml::from_str(&text)
             .map_err(|error| PackError::Manifest { path: path.clone(), reason: error.to_string() })?;
         for (name, expected) in &manifest.files {
             let file = dir.join(name);
-            let bytes = std::fs::read(&file).map_err(|source| PackError::Read { path: file.clone(), source })?;
+            let bytes =
+                std::fs::read(&file).map_err(|source| PackError::Read { path: file.clone(), source })?;
             let actual = hex(&Sha256::digest(&bytes));
             if actual != *expected {
                 return Err(PackError::Hash { path: file, expected: expected.clone(), actual });

@@ -1,0 +1,261 @@
+//! `smista.toml`. The annotated default file is embedded; the user's file and `SMISTA_*` variables are laid over it,
+//! unknown keys are refused, and [`Config::validate`] checks what types cannot.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use serde::{Deserialize, Serialize};
+
+/// The annotated default file: every key with its meaning.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// RabbitMQ.
+    pub broker: Broker,
+    /// Database.
+    pub store: Store,
+    /// Model pack and inference.
+    pub engine: Engine,
+    /// What arrives.
+    pub interaction: Interaction,
+    /// The customer's journey.
+    pub journey: Journey,
+    /// Policy file.
+    pub policy: Policy,
+    /// The pipeline.
+    pub worker: Worker,
+    /// Logs, metrics, health.
+    pub telemetry: Telemetry,
+}
+
+/// RabbitMQ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Broker {
+    /// `amqp://` or `amqps://` address, vhost included. Secrets: use `url_file`.
+    pub url: String,
+    /// File that holds the address; wins over `url`.
+    pub url_file: Option<PathBuf>,
+    /// Prefix of every exchange and queue.
+    pub prefix: String,
+    /// Number of input queues; above 1 the consistent-hash plugin is needed.
+    pub shards: u16,
+    /// Unsettled deliveries per input queue.
+    pub prefetch: u16,
+    /// Redeliveries a quorum queue allows before it dead-letters.
+    pub delivery_limit: u16,
+    /// AMQP heartbeat in seconds.
+    pub heartbeat_s: u16,
+    /// Longest wait for a confirm, seconds.
+    pub confirm_timeout_s: u64,
+    /// PEM file of the certificate authority for `amqps://`.
+    pub tls_ca: Option<PathBuf>,
+    /// PKCS #12 file with the client certificate.
+    pub tls_identity: Option<PathBuf>,
+    /// File with the password of `tls_identity`.
+    pub tls_identity_password_file: Option<PathBuf>,
+}
+
+/// Database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// `sqlite:PATH` or `postgres://…`.
+    pub url: String,
+    /// File that holds the address; wins over `url`.
+    pub url_file: Option<PathBuf>,
+    /// Connections at most.
+    pub max_connections: u32,
+    /// Longest wait for a statement, seconds.
+    pub statement_timeout_s: u64,
+    /// Days that inbox rows are kept: how late a redelivery may come; at least 7.
+    pub inbox_days: u16,
+}
+
+/// Model pack and inference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Folder of the model pack.
+    pub pack: PathBuf,
+    /// `torch`, or `scripted`: a lexicon for tests and dry runs, no model.
+    pub kind: EngineKind,
+    /// Intra-op threads; 0 takes one per core.
+    pub threads: usize,
+    /// Tokens in one batch at most.
+    pub batch_tokens: usize,
+    /// How long a lone message waits for company, milliseconds.
+    pub batch_wait_ms: u64,
+    /// What to do while the engine fails: `hold` the messages or decide from `cues` alone, marked degraded.
+    pub on_failure: OnEngineFailure,
+}
+
+/// Which engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// rust-bert on libtorch.
+    Torch,
+    /// A word list; for tests and dry runs.
+    Scripted,
+}
+
+/// What to do while the engine fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnEngineFailure {
+    /// Hold the messages and try again.
+    Hold,
+    /// Decide from cue rules alone; decisions are marked degraded.
+    Cues,
+}
+
+/// What arrives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interaction {
+    /// Languages to tell apart, ISO 639-1.
+    pub languages: Vec<String>,
+    /// Assumed when none can be told.
+    pub default_language: String,
+    /// Secret that keys the hashes of identities. Change it and known identities are forgotten.
+    pub identity_key: String,
+    /// File that holds the secret; wins over `identity_key`.
+    pub identity_key_file: Option<PathBuf>,
+}
+
+/// The customer's journey.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journey {
+    /// Contacts kept per customer.
+    pub max_contacts: usize,
+    /// A contact about the same problem within so many days is a repeat.
+    pub repeat_days: u16,
+    /// Similarity (dot product of sentence vectors) from which two contacts are about the same problem.
+    pub repeat_similarity: f32,
+    /// Days after which half of an experience is forgotten.
+    pub experience_half_life_days: f32,
+}
+
+/// Policy file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The file; the embedded default policy when absent.
+    pub path: Option<PathBuf>,
+}
+
+/// The pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Worker {
+    /// Customers worked on at the same time, at most.
+    pub lanes: usize,
+    /// Tries of a transient failure before the lane waits for the store or the engine to come back.
+    pub retry_attempts: u32,
+    /// First pause between tries, milliseconds; doubles.
+    pub retry_backoff_ms: u64,
+    /// Longest time to finish what is under way after SIGTERM, seconds.
+    pub shutdown_timeout_s: u64,
+}
+
+/// Logs, metrics, health.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// `pretty` or `json`.
+    pub log_format: LogFormat,
+    /// Filter, as in `info,smista=debug`.
+    pub log_filter: String,
+    /// Address of `/metrics`, `/health/live` and `/health/ready`; none to leave it out.
+    pub listen: Option<String>,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why the configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A key or value is wrong; the message names file and key.
+    #[error("configuration: {0}")]
+    Invalid(String),
+    /// A file that the configuration names cannot be read.
+    #[error("configuration: {path} cannot be read: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+impl Config {
+    /// The defaults, with `file` and then the environment (`SMISTA_BROKER__URL`, …) laid over them.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Toml::string(DEFAULT));
+        if let Some(path) = file {
+            std::fs::metadata(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        let config: Self = figment
+            .merge(Env::prefixed("SMISTA_").split("__"))
+            .extract()
+            .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks ranges and combinations.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut faults = Vec::new();
+        let mut check = |good: bool, message: &str| {
+            if !good {
+                faults.push(message.to_owned());
+            }
+        };
+        check(self.broker.shards >= 1, "broker.shards must be at least 1");
+        check(
+            self.broker.prefetch >= 1,
+            "broker.prefetch must be at least 1: an unbounded prefetch fills the memory",
+        );
+        check(self.broker.confirm_timeout_s >= 1, "broker.confirm_timeout_s must be at least 1");
+        check(self.worker.lanes >= 1, "worker.lanes must be at least 1");
+        check(self.store.inbox_days >= 7, "store.inbox_days must be at least 7: a redelivery may come late");
+        check(self.store.max_connections >= 1, "store.max_connections must be at least 1");
+        check(
+            !self.interaction.languages.is_empty(),
+            "interaction.languages must name at least one language",
+        );
+        check(
+            self.interaction.languages.contains(&self.interaction.default_language),
+            "interaction.default_language must be one of interaction.languages",
+        );
+        check(
+            (0.0..=1.0).contains(&self.journey.repeat_similarity),
+            "journey.repeat_similarity must lie between 0 and 1",
+        );
+        check(self.journey.max_contacts >= 1, "journey.max_contacts must be at least 1");
+        if faults.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(faults.join("; "))) }
+    }
+}
+
+impl Broker {
+    /// How long a publish waits for its confirm.
+    pub fn confirm_timeout(&self) -> Duration {
+        Duration::from_secs(self.confirm_timeout_s)
+    }
+}

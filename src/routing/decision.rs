@@ -1,0 +1,248 @@
+//! `smista.decision.v1`: what is published. Fields may be added, never renamed.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::interaction::{Attachment, Channel};
+use crate::journey::model::{JourneyView, Transition};
+use crate::nlp::labels::{Emotion, Stage};
+use crate::nlp::understanding::{Complexity, GoalKind, Language, Scored, Sentiment, Signal};
+
+/// Value of `schema`.
+pub const SCHEMA: &str = "smista.decision.v1";
+
+/// Name space of decision ids (UUID version 5 over `message_id/revision`).
+const NAMESPACE: Uuid = Uuid::from_u128(0x7b0c_52d6_6f1e_4d1b_9a55_73a1_1d2f_9e04);
+
+/// A routing decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    /// Always `smista.decision.v1`.
+    pub schema: String,
+    /// Derived from `message_id` and `revision`: the same however often the message is delivered.
+    pub decision_id: Uuid,
+    /// 1 for the first decision of a message; corrections count up.
+    pub revision: u32,
+    /// Decision this one replaces in meaning.
+    pub supersedes: Option<Uuid>,
+    /// The interaction.
+    pub message_id: String,
+    /// Its conversation.
+    pub conversation_id: String,
+    /// Its customer, as stitched.
+    pub customer_id: String,
+    /// How it came.
+    pub channel: Channel,
+    /// When it was decided.
+    #[serde(serialize_with = "millis")]
+    pub decided_at: DateTime<Utc>,
+    /// What it means.
+    pub analysis: Analysis,
+    /// Where the customer stands.
+    pub journey: JourneyView,
+    /// How urgent.
+    pub priority: Priority,
+    /// Who takes it.
+    pub route: Route,
+    /// For supervisors.
+    pub flags: Vec<String>,
+    /// Free labels set by the policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Why, in the order the rules matched.
+    pub reasons: Vec<Reason>,
+    /// Carried on to the agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
+    /// What made this decision.
+    pub versions: Versions,
+    /// Made without the engine.
+    pub degraded: bool,
+}
+
+/// The analysis as published: the message's own meaning, with stage and goal set against the journey.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Analysis {
+    /// Language.
+    pub language: Language,
+    /// Sentiment.
+    pub sentiment: Sentiment,
+    /// Strongest first.
+    pub emotions: Vec<Scored<Emotion>>,
+    /// Up to three.
+    pub intents: Vec<Scored<String>>,
+    /// No intent was sure enough.
+    pub abstained: bool,
+    /// Where the customer stands now; none until something places them.
+    pub stage: Option<StageView>,
+    /// Facts found.
+    pub signals: Vec<Signal>,
+    /// What the customer is after.
+    pub goal: Option<GoalView>,
+    /// Who can handle it.
+    pub complexity: Complexity,
+    /// 0…1.
+    pub effort: f32,
+    /// Not answered yet.
+    pub questions: Vec<String>,
+}
+
+/// Stage with its transition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StageView {
+    /// Now.
+    pub name: Stage,
+    /// 0…1.
+    pub confidence: f32,
+    /// Before this message.
+    pub previous: Option<Stage>,
+    /// Which way.
+    pub transition: Transition,
+}
+
+/// Goal and whether it is open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GoalView {
+    /// Kind.
+    pub kind: GoalKind,
+    /// Not met yet.
+    pub open: bool,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+/// Priority level, lowest first.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Can wait.
+    Low,
+    /// In turn.
+    #[default]
+    Normal,
+    /// Before others.
+    High,
+    /// Now.
+    Urgent,
+}
+
+impl Level {
+    /// Every level, lowest first.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Urgent];
+
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Urgent => "urgent",
+        }
+    }
+}
+
+/// Priority.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Priority {
+    /// Level.
+    pub level: Level,
+    /// 0…1; orders messages of one level.
+    pub score: f32,
+}
+
+/// What to do with the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A bot or an article can answer.
+    SelfService,
+    /// Into a queue.
+    Queue,
+    /// A person at once.
+    Escalate,
+    /// Nothing to do.
+    None,
+}
+
+/// Where it goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Route {
+    /// What.
+    pub action: Action,
+    /// Queue name; none when the action is `none`.
+    pub queue: Option<String>,
+    /// Skills the agent needs.
+    pub skills: Vec<String>,
+    /// Language the agent needs.
+    pub language: String,
+    /// Answer due by.
+    pub sla_due_at: Option<DateTime<Utc>>,
+}
+
+/// One rule that matched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reason {
+    /// Rule name.
+    pub rule: String,
+    /// For people.
+    pub text: String,
+    /// Span of the words that carried it, as in `analysis.signals`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<[usize; 2]>,
+    /// Priority level had this rule not matched.
+    pub without: Level,
+}
+
+/// Hashes that make the decision reproducible.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Versions {
+    /// Pack, `name@sha256:…`.
+    pub model: String,
+    /// Policy, `name@sha256:…`.
+    pub policy: String,
+    /// Wire schema version, `v1`.
+    pub schema: String,
+    /// Hash of the redacted interaction.
+    pub input: String,
+    /// Hash of the customer's state before this message.
+    pub state: String,
+}
+
+impl Decision {
+    /// The id of a message's decision.
+    pub fn id_for(message_id: &str, revision: u32) -> Uuid {
+        Uuid::new_v5(&NAMESPACE, format!("{message_id}/{revision}").as_bytes())
+    }
+
+    /// `sha256:…` over the decision without `decided_at`: equal for equal interaction, state, model and policy
+    /// (invariant I5).
+    pub fn content_hash(&self) -> Result<String, serde_json::Error> {
+        let mut value = serde_json::to_value(self)?;
+        if let Some(object) = value.as_object_mut() {
+            object.remove("decided_at");
+        }
+        hash_json(&value)
+    }
+
+    /// AMQP routing key, `<priority>.<queue>.<channel>`.
+    pub fn routing_key(&self) -> String {
+        let queue = self.route.queue.as_deref().unwrap_or("none");
+        format!("{}.{}.{}", self.priority.level.as_str(), queue, self.channel)
+    }
+}
+
+/// `sha256:…` of the canonical JSON (object keys sorted) of a value.
+pub fn hash_json<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
+    let canonical = serde_json::to_vec(&serde_json::to_value(value)?)?;
+    let hex: String = Sha256::digest(&canonical).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("sha256:{hex}"))
+}
+
+fn millis<S: serde::Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
