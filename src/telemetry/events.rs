@@ -1,0 +1,344 @@
+//! What can happen, as types. An event knows its log level, its constant message, its fields and its metrics, so the
+//! rest of the program says what happened and nothing about how it is recorded.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, gauge, histogram};
+use tracing::{debug, error, info, warn};
+
+/// Every metric's name, Prometheus conventions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Deliveries received.
+    Received,
+    /// Messages decided, by channel, priority, action.
+    Decided,
+    /// Messages that had been decided before.
+    Duplicates,
+    /// Messages parked, by error class.
+    Parked,
+    /// Retries, by stage.
+    Retries,
+    /// Seconds from receipt to settlement.
+    Latency,
+    /// Seconds of analysis.
+    AnalysisTime,
+    /// Deliveries under way.
+    InFlight,
+    /// Outbox rows published late, after a crash or an outage.
+    Relayed,
+    /// Fields that the wire form does not know.
+    UnknownFields,
+    /// 1 while connected and not blocked.
+    BrokerUp,
+}
+
+impl Metric {
+    /// Every metric with its meaning.
+    const ALL: [(Self, &'static str); 11] = [
+        (Self::Received, "Deliveries received"),
+        (Self::Decided, "Messages decided"),
+        (Self::Duplicates, "Deliveries of messages decided before"),
+        (Self::Parked, "Messages parked"),
+        (Self::Retries, "Retries of a stage"),
+        (Self::Latency, "Seconds from receipt to settlement"),
+        (Self::AnalysisTime, "Seconds of analysis"),
+        (Self::InFlight, "Deliveries under way"),
+        (Self::Relayed, "Outbox messages published late"),
+        (Self::UnknownFields, "Fields the wire form does not know"),
+        (Self::BrokerUp, "1 while the broker is connected and not blocked"),
+    ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Received => "smista_received_total",
+            Self::Decided => "smista_decided_total",
+            Self::Duplicates => "smista_duplicates_total",
+            Self::Parked => "smista_parked_total",
+            Self::Retries => "smista_retries_total",
+            Self::Latency => "smista_latency_seconds",
+            Self::AnalysisTime => "smista_analysis_seconds",
+            Self::InFlight => "smista_in_flight",
+            Self::Relayed => "smista_outbox_relayed_total",
+            Self::UnknownFields => "smista_unknown_fields_total",
+            Self::BrokerUp => "smista_broker_up",
+        }
+    }
+
+    /// Tells the exporter every name and meaning.
+    pub fn describe_all() {
+        for (metric, meaning) in Self::ALL {
+            match metric {
+                Self::Latency | Self::AnalysisTime => {
+                    metrics::describe_histogram!(metric.name(), Unit::Seconds, meaning);
+                }
+                Self::InFlight | Self::BrokerUp => metrics::describe_gauge!(metric.name(), meaning),
+                _ => metrics::describe_counter!(metric.name(), meaning),
+            }
+        }
+    }
+}
+
+/// The worker has started.
+pub struct WorkerStarted<'a> {
+    /// Model version.
+    pub model: &'a str,
+    /// Policy version.
+    pub policy: &'a str,
+}
+
+impl WorkerStarted<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        info!(model = self.model, policy = self.policy, "worker started");
+    }
+}
+
+/// The worker has been asked to stop.
+pub struct WorkerStopping {
+    /// Messages under way.
+    pub in_flight: usize,
+}
+
+impl WorkerStopping {
+    /// Records it.
+    pub fn emit(self) {
+        info!(in_flight = self.in_flight, "worker stopping");
+    }
+}
+
+/// The worker has stopped.
+pub struct WorkerStopped {
+    /// Messages given back to the broker unfinished.
+    pub given_back: usize,
+}
+
+impl WorkerStopped {
+    /// Records it.
+    pub fn emit(self) {
+        info!(given_back = self.given_back, "worker stopped");
+    }
+}
+
+/// A delivery has come.
+pub struct Received;
+
+impl Received {
+    /// Records it.
+    pub fn emit(self) {
+        counter!(Metric::Received.name()).increment(1);
+    }
+}
+
+/// How many deliveries are under way.
+pub struct InFlight(pub usize);
+
+impl InFlight {
+    /// Records it.
+    pub fn emit(self) {
+        #[expect(clippy::cast_precision_loss, reason = "bounded by prefetch")]
+        gauge!(Metric::InFlight.name()).set(self.0 as f64);
+    }
+}
+
+/// A message had fields that the wire form does not know.
+pub struct UnknownFields<'a> {
+    /// The message.
+    pub message_id: &'a str,
+    /// How many.
+    pub fields: usize,
+}
+
+impl UnknownFields<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        counter!(Metric::UnknownFields.name()).increment(self.fields as u64);
+        debug!(message_id = self.message_id, fields = self.fields, "unknown fields left out");
+    }
+}
+
+/// A message was analysed.
+pub struct Analysed {
+    /// How long it took, waiting included.
+    pub took: Duration,
+}
+
+impl Analysed {
+    /// Records it.
+    pub fn emit(self) {
+        histogram!(Metric::AnalysisTime.name()).record(self.took.as_secs_f64());
+    }
+}
+
+/// A message was decided, published and acked.
+pub struct Decided<'a> {
+    /// The message.
+    pub message_id: &'a str,
+    /// Its decision.
+    pub decision_id: &'a str,
+    /// Channel name.
+    pub channel: &'static str,
+    /// Priority level.
+    pub priority: &'static str,
+    /// It had been decided before.
+    pub duplicate: bool,
+    /// From receipt to settlement.
+    pub took: Duration,
+}
+
+impl Decided<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        if self.duplicate {
+            counter!(Metric::Duplicates.name()).increment(1);
+        } else {
+            counter!(Metric::Decided.name(), "channel" => self.channel, "priority" => self.priority).increment(1);
+        }
+        histogram!(Metric::Latency.name()).record(self.took.as_secs_f64());
+        debug!(
+            message_id = self.message_id,
+            decision_id = self.decision_id,
+            priority = self.priority,
+            duplicate = self.duplicate,
+            "message decided"
+        );
+    }
+}
+
+/// A message was parked.
+pub struct MessageParked<'a> {
+    /// The AMQP message id, if it had one.
+    pub message_id: &'a str,
+    /// Error class.
+    pub class: &'static str,
+    /// Queue it came from.
+    pub queue: &'a str,
+}
+
+impl MessageParked<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        counter!(Metric::Parked.name(), "class" => self.class).increment(1);
+        warn!(message_id = self.message_id, class = self.class, queue = self.queue, "message parked");
+    }
+}
+
+/// A stage failed and is tried again.
+pub struct Retrying<'a> {
+    /// The message.
+    pub message_id: &'a str,
+    /// `analyse`, `commit`, `publish`…
+    pub stage: &'static str,
+    /// Tries so far.
+    pub attempt: u32,
+    /// The error, free of message text.
+    pub error: &'a str,
+}
+
+impl Retrying<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        counter!(Metric::Retries.name(), "stage" => self.stage).increment(1);
+        warn!(
+            message_id = self.message_id,
+            stage = self.stage,
+            attempt = self.attempt,
+            error = self.error,
+            "stage failed, trying again"
+        );
+    }
+}
+
+/// A message was decided but its delivery could not be acked: the broker will deliver it again.
+pub struct AckLost<'a> {
+    /// The message.
+    pub message_id: &'a str,
+    /// The cause.
+    pub error: &'a str,
+}
+
+impl AckLost<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        warn!(message_id = self.message_id, error = self.error, "ack lost, the message will come again");
+    }
+}
+
+/// Outbox rows that a crash or an outage had left behind were published.
+pub struct Relayed {
+    /// How many.
+    pub messages: usize,
+}
+
+impl Relayed {
+    /// Records it.
+    pub fn emit(self) {
+        counter!(Metric::Relayed.name()).increment(self.messages as u64);
+        info!(messages = self.messages, "outbox relayed");
+    }
+}
+
+/// The relay could not do its work; it will try again.
+pub struct RelayFailed<'a> {
+    /// The cause.
+    pub error: &'a str,
+}
+
+impl RelayFailed<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        warn!(error = self.error, "outbox relay failed");
+    }
+}
+
+/// The broker connection changed its state.
+pub struct BrokerChanged<'a> {
+    /// Connected and not blocked.
+    pub up: bool,
+    /// In words.
+    pub detail: &'a str,
+}
+
+impl BrokerChanged<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        gauge!(Metric::BrokerUp.name()).set(if self.up { 1.0 } else { 0.0 });
+        if self.up {
+            info!(detail = self.detail, "broker connected");
+        } else {
+            warn!(detail = self.detail, "broker not available");
+        }
+    }
+}
+
+/// The policy was reloaded, or a bad one refused.
+pub struct PolicyReload<'a> {
+    /// The policy in force now.
+    pub version: &'a str,
+    /// Why the new one was refused.
+    pub refused: Option<&'a str>,
+}
+
+impl PolicyReload<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        match self.refused {
+            None => info!(policy = self.version, "policy reloaded"),
+            Some(reason) => error!(policy = self.version, reason, "policy refused, the former one stays"),
+        }
+    }
+}
+
+/// The telemetry address stopped answering.
+pub struct HttpStopped<'a> {
+    /// The cause.
+    pub error: &'a str,
+}
+
+impl HttpStopped<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        error!(error = self.error, "telemetry address stopped");
+    }
+}

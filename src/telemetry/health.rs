@@ -1,0 +1,93 @@
+//! What readiness and liveness answer from: the latest word of each part, written by the parts themselves.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::Serialize;
+
+/// One part's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartState {
+    /// It does its work.
+    pub ok: bool,
+    /// For operators.
+    pub detail: String,
+}
+
+/// The parts that readiness depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// RabbitMQ.
+    Broker,
+    /// Database.
+    Store,
+    /// Inference.
+    Engine,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Parts {
+    broker: PartState,
+    store: PartState,
+    engine: PartState,
+}
+
+/// Shared health of one process.
+#[derive(Debug, Clone)]
+pub struct Health(Arc<RwLock<Parts>>);
+
+impl Default for Health {
+    fn default() -> Self {
+        let starting = PartState { ok: false, detail: "starting".to_owned() };
+        Self(Arc::new(RwLock::new(Parts { broker: starting.clone(), store: starting.clone(), engine: starting })))
+    }
+}
+
+impl Health {
+    /// Records what a part says of itself.
+    pub fn set(&self, part: Part, ok: bool, detail: impl Into<String>) {
+        let mut parts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let state = PartState { ok, detail: detail.into() };
+        match part {
+            Part::Broker => parts.broker = state,
+            Part::Store => parts.store = state,
+            Part::Engine => parts.engine = state,
+        }
+    }
+
+    /// Whether every part works.
+    pub fn ready(&self) -> bool {
+        let parts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        parts.broker.ok && parts.store.ok && parts.engine.ok
+    }
+
+    /// The parts as JSON, for the readiness answer.
+    pub fn report(&self) -> serde_json::Value {
+        let parts = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        serde_json::json!({
+            "ready": parts.broker.ok && parts.store.ok && parts.engine.ok,
+            "broker": parts.broker,
+            "store": parts.store,
+            "engine": parts.engine,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_only_when_every_part_is() {
+        let health = Health::default();
+        assert!(!health.ready());
+        for part in [Part::Broker, Part::Store] {
+            health.set(part, true, "working");
+            assert!(!health.ready());
+        }
+        health.set(Part::Engine, true, "loaded");
+        assert!(health.ready());
+        health.set(Part::Broker, false, "blocked: memory alarm");
+        assert!(!health.ready());
+        assert_eq!(health.report()["broker"]["detail"], "blocked: memory alarm");
+    }
+}

@@ -1,0 +1,36 @@
+//! Sets the log up once, from the configuration.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::config::{LogFormat, Telemetry};
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// The filter does not parse.
+    #[error("telemetry.log_filter is not a valid filter: {0}")]
+    Filter(String),
+    /// Something else in the process has set a subscriber already.
+    #[error("logging is set up already: {0}")]
+    Twice(String),
+}
+
+/// Installs the log on stderr for the whole process. `RUST_LOG` wins over the configured filter.
+pub fn init(settings: &Telemetry, colours: bool) -> Result<(), LoggingError> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter),
+        _ => EnvFilter::try_new(&settings.log_filter),
+    }
+    .map_err(|error| LoggingError::Filter(error.to_string()))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_span_events(FmtSpan::NONE)
+        .with_ansi(colours);
+    match settings.log_format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Pretty => builder.compact().try_init(),
+    }
+    .map_err(|error| LoggingError::Twice(error.to_string()))
+}
