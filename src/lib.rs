@@ -7,7 +7,6 @@ pub mod interaction;
 
 pub mod nlp;
 
-#[cfg(feature = "torch")]
 pub mod training;
 
 pub mod journey;

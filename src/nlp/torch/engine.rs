@@ -1,0 +1,210 @@
+//! `Engine` on libtorch: checks windows, forms batches, runs one encoder pass and every head, and keeps a window that
+//! fails from failing its neighbours.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use rust_bert::bert::{BertConfig, BertEmbeddings, BertModel};
+use tch::{Device, Kind, TchError, Tensor, nn};
+
+use super::batch::{answer, padded, plan};
+use super::bert::{Bert, Kinds, TaskHeads, WORD_EMBEDDINGS, mean_pool, normalise, pad, reference};
+use crate::nlp::engine::{Engine, EngineError, Window, WindowOutput};
+use crate::nlp::pack::{Pack, PackError};
+
+/// How numbers are kept while the encoder runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// rust-bert's own forward in single precision: what the others are measured against.
+    #[default]
+    Reference,
+    /// Single precision with fused attention.
+    F32,
+    /// bfloat16; quick where the processor multiplies it by itself.
+    Bf16,
+}
+
+/// Settings of a [`TorchEngine`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TorchOptions {
+    /// Threads of one operator; 0 leaves libtorch's own choice. The first engine of a process sets it for all.
+    pub threads: usize,
+    /// Number formats.
+    pub precision: Precision,
+    /// Most tokens of one batch, padding included.
+    pub batch_tokens: usize,
+}
+
+impl Default for TorchOptions {
+    fn default() -> Self {
+        Self { threads: 0, precision: Precision::default(), batch_tokens: 2_048 }
+    }
+}
+
+enum Forward {
+    Reference(BertModel<BertEmbeddings>),
+    Fused { bert: Bert, words: Tensor },
+}
+
+/// A pack's encoder and heads in memory. It may be sent to another thread, not shared.
+pub struct TorchEngine {
+    forward: Forward,
+    heads: TaskHeads,
+    positions: usize,
+    vocabulary: usize,
+    batch_tokens: usize,
+}
+
+static THREADS: Once = Once::new();
+
+impl TorchEngine {
+    /// Reads `config.json` and `model.safetensors` of the pack; half-precision weights become single.
+    pub fn load(pack: &Pack, options: TorchOptions) -> Result<Self, PackError> {
+        if options.threads > 0 {
+            THREADS.call_once(|| tch::set_num_threads(i32::try_from(options.threads).unwrap_or(i32::MAX)));
+        }
+        let config_path = pack.dir.join("config.json");
+        let text = std::fs::read_to_string(&config_path)
+            .map_err(|source| PackError::Read { path: config_path.clone(), source })?;
+        let config: BertConfig = serde_json::from_str(&text)
+            .map_err(|error| PackError::Load { path: config_path, reason: error.to_string() })?;
+        let weights = pack.dir.join("model.safetensors");
+        // libtorch panics on sizes it cannot allocate; a damaged pack must stay an error.
+        catch_unwind(|| Self::build(&config, pack, options))
+            .unwrap_or_else(|_| Err("libtorch refused the sizes in config.json".to_owned()))
+            .map_err(|reason| PackError::Load { path: weights, reason })
+    }
+
+    fn build(config: &BertConfig, pack: &Pack, options: TorchOptions) -> Result<Self, String> {
+        let failed = |error: TchError| error.to_string();
+        let mut store = nn::VarStore::new(Device::Cpu);
+        let model = reference(&store.root(), config);
+        let heads = TaskHeads::new(&store.root(), config.hidden_size, &pack.manifest.heads);
+        tch::no_grad(|| store.read_safetensors(pack.dir.join("model.safetensors"))).map_err(failed)?;
+        store.freeze();
+        let kinds = match options.precision {
+            Precision::Reference => None,
+            Precision::F32 => Some(Kinds::F32),
+            Precision::Bf16 => Some(Kinds::BF16),
+        };
+        let forward = match kinds {
+            None => Forward::Reference(model),
+            Some(kinds) => {
+                let mut variables = store.variables();
+                let bert = tch::no_grad(|| Bert::new(&variables, config, kinds)).map_err(failed)?;
+                let words = variables.remove(WORD_EMBEDDINGS).ok_or("the encoder has no token embeddings")?;
+                Forward::Fused { bert, words }
+            }
+        };
+        Ok(Self {
+            forward,
+            heads,
+            positions: usize::try_from(config.max_position_embeddings).unwrap_or(0),
+            vocabulary: usize::try_from(config.vocab_size).unwrap_or(0),
+            batch_tokens: options.batch_tokens.max(1),
+        })
+    }
+
+    fn check(&self, window: &Window) -> Result<(), EngineError> {
+        if window.ids.is_empty() || window.ids.len() > self.positions {
+            return Err(EngineError::WindowLength { len: window.ids.len(), max: self.positions });
+        }
+        match window.ids.iter().find(|id| **id as usize >= self.vocabulary) {
+            Some(id) => Err(EngineError::UnknownToken { id: *id, size: self.vocabulary }),
+            None => Ok(()),
+        }
+    }
+
+    fn run(&self, windows: &[&Window]) -> Result<Vec<WindowOutput>, TchError> {
+        let sequences: Vec<&[u32]> = windows.iter().map(|window| window.ids.as_slice()).collect();
+        let longest = sequences.iter().map(|ids| ids.len()).max().unwrap_or(0);
+        let length = padded(longest).min(self.positions);
+        let (ids, mask) = pad(&sequences, length)?;
+        let hidden = match &self.forward {
+            Forward::Reference(model) => {
+                let numbers = mask.as_ref().map(|mask| mask.f_to_kind(Kind::Int64)).transpose()?;
+                model
+                    .forward_t(Some(&ids), numbers.as_ref(), None, None, None, None, None, false)
+                    .map_err(|error| TchError::Torch(error.to_string()))?
+                    .hidden_state
+            }
+            Forward::Fused { bert, words } => {
+                bert.forward(&Tensor::f_embedding(words, &ids, -1, false, false)?, mask.as_ref())?
+            }
+        };
+        let pooled = mean_pool(&hidden, mask.as_ref())?;
+        let [sentiment, intents, stage, emotions, signals] = self.heads.forward(&pooled)?;
+        let columns = [sentiment, intents, stage, emotions, signals, normalise(&pooled)?];
+        let [sentiment, intents, stage, emotions, signals, embedding] =
+            columns.map(|tensor| Vec::<Vec<f32>>::try_from(tensor));
+        let heads = [sentiment?, intents?, stage?, emotions?, signals?];
+        let [sentiment, intents, stage, emotions, signals] = heads.map(Vec::into_iter);
+        let outputs =
+            embedding?.into_iter().zip(sentiment).zip(intents).zip(stage).zip(emotions).zip(signals).map(
+                |(((((embedding, sentiment), intents), stage), emotions), signals)| WindowOutput {
+                    sentiment,
+                    intents,
+                    stage,
+                    emotions,
+                    signals,
+                    embedding,
+                },
+            );
+        Ok(outputs.collect())
+    }
+}
+
+/// Makes the errors of a run those of a window.
+struct Failure(EngineError);
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self(EngineError::Runtime(reason))
+    }
+}
+
+impl Engine for TorchEngine {
+    fn infer(&mut self, windows: &[Window]) -> Vec<Result<WindowOutput, EngineError>> {
+        let mut answers: Vec<Result<WindowOutput, EngineError>> = Vec::with_capacity(windows.len());
+        let mut lengths = Vec::with_capacity(windows.len());
+        for (index, window) in windows.iter().enumerate() {
+            match self.check(window) {
+                Ok(()) => {
+                    lengths.push((index, window.ids.len()));
+                    answers.push(Err(EngineError::Runtime("not answered".to_owned())));
+                }
+                Err(error) => answers.push(Err(error)),
+            }
+        }
+        let engine = &*self;
+        let mut run = |batch: &[usize]| {
+            let batch: Vec<&Window> = batch.iter().map(|index| &windows[*index]).collect();
+            match catch_unwind(AssertUnwindSafe(|| tch::no_grad(|| engine.run(&batch)))) {
+                Ok(Ok(outputs)) => Ok(outputs),
+                Ok(Err(error)) => Err(Failure::from(error.to_string())),
+                Err(_) => Err(Failure::from("libtorch panicked".to_owned())),
+            }
+        };
+        for batch in plan(&lengths, self.batch_tokens) {
+            answer(&batch, &mut run, &mut |index, output| {
+                answers[index] = output.map_err(|failure| failure.0).and_then(finite);
+            });
+        }
+        answers
+    }
+}
+
+fn finite(output: WindowOutput) -> Result<WindowOutput, EngineError> {
+    let parts = [
+        &output.sentiment,
+        &output.intents,
+        &output.stage,
+        &output.emotions,
+        &output.signals,
+        &output.embedding,
+    ];
+    if parts.iter().all(|part| part.iter().all(|value| value.is_finite())) {
+        return Ok(output);
+    }
+    Err(EngineError::Runtime("the encoder gave a number that is not finite".to_owned()))
+}

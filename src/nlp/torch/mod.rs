@@ -1,0 +1,8 @@
+//! The rust-bert engine: a pack's weights in libtorch and every head on one encoder pass. Owns tensors; nothing outside
+//! this folder and `training` sees one. Build an engine on the thread it will live on, never inside tokio.
+
+mod batch;
+pub mod bert;
+mod engine;
+
+pub use engine::{Precision, TorchEngine, TorchOptions};

@@ -1,0 +1,190 @@
+//! Fits temperatures and thresholds on development data. Pure.
+
+use crate::nlp::decode::{sigmoid, softmax};
+use crate::nlp::pack::{SigmoidHead, SoftmaxHead};
+
+/// What an abstention is worth against a wrong answer (−1) and a right one (+1).
+const ABSTAINED: f64 = -0.1;
+
+/// Temperature between 0.25 and 8 with the least mean negative log-likelihood of the true labels (Guo et al., 2017).
+/// 1 without rows.
+pub fn temperature(head: &SoftmaxHead, rows: &[(&[f32], usize)]) -> f32 {
+    minimum(|temperature| {
+        let head = SoftmaxHead { temperature, ..head.clone() };
+        rows.iter()
+            .map(|(logits, truth)| {
+                let probability = softmax(&head, logits).get(*truth).copied().unwrap_or(0.0);
+                -f64::from(probability.max(1e-9)).ln()
+            })
+            .sum::<f64>()
+    })
+}
+
+/// The same for independent labels: rows are logits and the indices of the labels that hold.
+pub fn sigmoid_temperature(head: &SigmoidHead, rows: &[(&[f32], &[usize])]) -> f32 {
+    minimum(|temperature| {
+        let head = SigmoidHead { temperature, ..head.clone() };
+        rows.iter()
+            .map(|(logits, truth)| {
+                let loss = |(label, probability): (usize, &f32)| {
+                    let right = if truth.contains(&label) { *probability } else { 1.0 - *probability };
+                    -f64::from(right.max(1e-9)).ln()
+                };
+                sigmoid(&head, logits).iter().enumerate().map(loss).sum::<f64>()
+            })
+            .sum::<f64>()
+    })
+}
+
+fn minimum(loss: impl Fn(f32) -> f64) -> f32 {
+    const GOLDEN: f32 = 0.618_034;
+    let (mut low, mut high) = (0.25f32.ln(), 8f32.ln());
+    if loss(1.0) == 0.0 {
+        return 1.0;
+    }
+    for _ in 0..40 {
+        let (left, right) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
+        if loss(left.exp()) <= loss(right.exp()) { high = right } else { low = left }
+    }
+    f32::midpoint(low, high).exp()
+}
+
+/// Probability below which the head should abstain, between 0.1 and 0.5. A row's truth is none when abstaining is
+/// right. Rows are calibrated probabilities.
+pub fn abstain_threshold(rows: &[(Vec<f32>, Option<usize>)]) -> f32 {
+    let worth = |threshold: f32| {
+        rows.iter()
+            .map(|(probabilities, truth)| {
+                let best = probabilities.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+                match (best.filter(|(_, probability)| *probability >= threshold), truth) {
+                    (None, None) => 1.0,
+                    (None, Some(_)) => ABSTAINED,
+                    (Some((label, _)), truth) => {
+                        if Some(label) == *truth {
+                            1.0
+                        } else {
+                            -1.0
+                        }
+                    }
+                }
+            })
+            .sum::<f64>()
+    };
+    best_of((10..=50).map(|percent| percent as f32 / 100.0), worth)
+}
+
+/// Probability from which a second intent counts, between 0.1 and 0.5: best F1 of what stands behind the first intent.
+/// Rows are calibrated probabilities and the true labels, the first one first.
+pub fn secondary_threshold(rows: &[(Vec<f32>, &[usize])]) -> f32 {
+    let f1 = |threshold: f32| {
+        let (mut right, mut said, mut due) = (0.0, 0.0, 0.0);
+        for (probabilities, truth) in rows {
+            let mut ranked: Vec<usize> = (0..probabilities.len()).collect();
+            ranked.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
+            let found: Vec<usize> = ranked
+                .into_iter()
+                .skip(1)
+                .take(2)
+                .filter(|label| probabilities[*label] >= threshold)
+                .collect();
+            right += found.iter().filter(|label| truth.contains(label)).count() as f64;
+            said += found.len() as f64;
+            due += truth.len().saturating_sub(1) as f64;
+        }
+        if said + due == 0.0 { 0.0 } else { 2.0 * right / (said + due) }
+    };
+    best_of((10..=50).map(|percent| percent as f32 / 100.0), f1)
+}
+
+/// Threshold of each label of a sigmoid head by F1. A label with few examples stays near one half, since its best
+/// threshold on a few rows is chance.
+pub fn label_thresholds(head: &SigmoidHead, rows: &[(&[f32], &[usize])]) -> Vec<f32> {
+    const ENOUGH: f64 = 20.0;
+    let probabilities: Vec<Vec<f32>> = rows.iter().map(|(logits, _)| sigmoid(head, logits)).collect();
+    (0..head.labels.len())
+        .map(|label| {
+            let due = rows.iter().filter(|(_, truth)| truth.contains(&label)).count() as f64;
+            let f1 = |threshold: f32| {
+                let (mut right, mut said) = (0.0, 0.0);
+                for (probabilities, (_, truth)) in probabilities.iter().zip(rows) {
+                    if probabilities[label] >= threshold {
+                        said += 1.0;
+                        right += f64::from(u8::from(truth.contains(&label)));
+                    }
+                }
+                if said + due == 0.0 { 0.0 } else { 2.0 * right / (said + due) }
+            };
+            let best = best_of((20..=80).step_by(2).map(|percent| percent as f32 / 100.0), f1);
+            let trust = (due / ENOUGH).min(1.0) as f32;
+            0.5 + (best - 0.5) * trust
+        })
+        .collect()
+}
+
+/// The middle of the candidates that reach the greatest value.
+fn best_of(candidates: impl Iterator<Item = f32>, value: impl Fn(f32) -> f64) -> f32 {
+    let valued: Vec<(f32, f64)> = candidates.map(|candidate| (candidate, value(candidate))).collect();
+    let top = valued.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
+    let best: Vec<f32> =
+        valued.iter().filter(|(_, value)| *value >= top).map(|(candidate, _)| *candidate).collect();
+    best.get(best.len() / 2).copied().unwrap_or(0.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> SoftmaxHead {
+        let labels = vec!["a".to_owned(), "b".to_owned()];
+        SoftmaxHead { labels, temperature: 1.0, threshold: 0.0, secondary_threshold: 0.5 }
+    }
+
+    #[test]
+    fn overconfident_logits_are_cooled() {
+        // Right three times in four at a logit gap of 8: the fitted gap must be ln 3.
+        let logits: &[f32] = &[8.0, 0.0];
+        let temperature = temperature(&head(), &[(logits, 0), (logits, 0), (logits, 0), (logits, 1)]);
+        assert!((temperature - 8.0 / 3f32.ln()).abs() < 0.05, "{temperature}");
+    }
+
+    #[test]
+    fn independent_labels_are_cooled_alike() {
+        let head = SigmoidHead { labels: vec!["a".to_owned()], temperature: 1.0, thresholds: vec![0.5] };
+        let (logits, yes, no): (&[f32], &[usize], &[usize]) = (&[6.0], &[0], &[]);
+        let temperature =
+            sigmoid_temperature(&head, &[(logits, yes), (logits, yes), (logits, yes), (logits, no)]);
+        assert!((temperature - 6.0 / 3f32.ln()).abs() < 0.05, "{temperature}");
+    }
+
+    #[test]
+    fn the_threshold_parts_what_is_known_from_what_is_not() {
+        let rows = [
+            (vec![0.45, 0.55], Some(1)),
+            (vec![0.62, 0.38], Some(0)),
+            (vec![0.3, 0.28], None),
+            (vec![0.2, 0.35], None),
+        ];
+        let threshold = abstain_threshold(&rows);
+        assert!(threshold > 0.35 && threshold <= 0.5, "{threshold}");
+    }
+
+    #[test]
+    fn second_intents_count_from_where_they_are_right() {
+        let both: &[usize] = &[0, 1];
+        let one: &[usize] = &[0];
+        let rows = [(vec![0.6, 0.35, 0.05], both), (vec![0.7, 0.2, 0.1], one), (vec![0.65, 0.3, 0.05], both)];
+        let threshold = secondary_threshold(&rows);
+        assert!(threshold > 0.2 && threshold <= 0.3, "{threshold}");
+    }
+
+    #[test]
+    fn a_rare_label_keeps_a_threshold_near_one_half() {
+        let head = SigmoidHead { labels: vec!["a".to_owned()], temperature: 1.0, thresholds: vec![0.5] };
+        let (low, high): (&[f32], &[f32]) = (&[-1.2], &[-5.0]);
+        let (yes, no): (&[usize], &[usize]) = (&[0], &[]);
+        let mut rows = vec![(low, yes), (high, no)];
+        assert!(label_thresholds(&head, &rows)[0] > 0.45);
+        rows = rows.repeat(30);
+        assert!(label_thresholds(&head, &rows)[0] < 0.25, "with enough examples the data decide");
+    }
+}

@@ -1,0 +1,243 @@
+//! `models/recipe.toml`: what the pack is trained on and how. Strict: an unknown field or label is an error.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::target::Target;
+use super::{TrainError, file};
+
+/// The recipe.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the pack.
+    pub name: String,
+    /// Seed of every shuffle and of new weights.
+    pub seed: u64,
+    /// Longest window, special tokens included.
+    pub max_tokens: usize,
+    /// Share of the own examples kept for development.
+    pub dev_percent: u8,
+    /// The vocabulary.
+    pub vocabulary: Vocabulary,
+    /// The alignment stage.
+    pub align: Align,
+    /// The task stage.
+    pub tune: Tune,
+}
+
+/// How many Italian pieces are learned.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vocabulary {
+    /// Size of the Italian vocabulary that is learned; what the base lacks of it is added.
+    pub learned: usize,
+    /// Most pieces added.
+    pub added: usize,
+    /// Fewest occurrences of a piece.
+    pub min_frequency: u64,
+}
+
+/// Distillation from the English encoder on sentence pairs.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Align {
+    /// Steps.
+    pub steps: usize,
+    /// Pairs a step.
+    pub batch: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Share of the steps in which the rate rises.
+    pub warm_up: f64,
+    /// Every so many steps the English side is trained too.
+    pub english_every: usize,
+    /// Most words of either side.
+    pub max_words: usize,
+    /// Pairs kept aside to measure retrieval.
+    pub held_out: usize,
+    /// Where the pairs come from.
+    pub source: Vec<PairSource>,
+}
+
+/// A file of sentence pairs, English tab Italian.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairSource {
+    /// Its name in the model card.
+    pub name: String,
+    /// Its licence.
+    pub licence: String,
+    /// Path within the data folder.
+    pub file: String,
+    /// Most pairs taken; none for all.
+    pub limit: Option<usize>,
+    /// How often each pair counts.
+    #[serde(default = "one")]
+    pub repeat: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// Fine-tuning of encoder and heads.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tune {
+    /// Passes over the mix.
+    pub epochs: usize,
+    /// Rows a step.
+    pub batch: usize,
+    /// Peak learning rate of the encoder.
+    pub encoder_rate: f64,
+    /// Peak learning rate of the heads.
+    pub head_rate: f64,
+    /// Share of the steps in which the rates rise.
+    pub warm_up: f64,
+    /// Dropout on the pooled vector.
+    pub dropout: f64,
+    /// Part of each head in the loss.
+    pub head_weights: HeadWeights,
+    /// How often each own example counts in one pass.
+    pub own_repeat: usize,
+    /// Public data.
+    pub source: Vec<Source>,
+}
+
+/// Part of each head in the loss.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadWeights {
+    /// Sentiment.
+    pub sentiment: f64,
+    /// Intents.
+    pub intents: f64,
+    /// Stage.
+    pub stage: f64,
+    /// Emotions.
+    pub emotions: f64,
+    /// Signals.
+    pub signals: f64,
+}
+
+/// A public data set and how its labels become ours.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its name in the model card.
+    pub name: String,
+    /// Its licence.
+    pub licence: String,
+    /// What it is for.
+    pub used_for: String,
+    /// Paths within the data folder.
+    pub files: Vec<String>,
+    /// How a file is read.
+    pub format: Format,
+    /// Part of a row in the loss.
+    pub weight: f32,
+    /// Most rows taken, at random; none for all.
+    pub limit: Option<usize>,
+    /// Most rows of one label of the set.
+    pub per_label: Option<usize>,
+    /// Fewest words.
+    #[serde(default = "one")]
+    pub min_words: usize,
+    /// Most words.
+    #[serde(default = "sixty")]
+    pub max_words: usize,
+    /// What parts several labels in one cell.
+    pub split: Option<String>,
+    /// Target by label. A label that stands nowhere leaves its row out, unless `rest` is given.
+    #[serde(default)]
+    pub map: BTreeMap<String, String>,
+    /// Target of labels that `map` does not name.
+    pub rest: Option<String>,
+    /// Targets by number, for graded labels.
+    #[serde(default)]
+    pub range: Vec<RangeTarget>,
+}
+
+fn sixty() -> usize {
+    60
+}
+
+/// Target of the labels from `from` to `to`, both included.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RangeTarget {
+    /// Least.
+    pub from: f64,
+    /// Greatest.
+    pub to: f64,
+    /// The target.
+    pub target: String,
+}
+
+/// How a file is read.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Format {
+    /// Quoted cells with a header.
+    Csv {
+        /// Column of the text.
+        text: String,
+        /// Column of the label.
+        label: String,
+    },
+    /// One row a line, no quoting; the last cell holds whatever is left.
+    Lines {
+        /// What parts the cells.
+        delimiter: char,
+        /// The first line names columns.
+        header: bool,
+        /// Cells of a line.
+        cells: usize,
+        /// Cell of the text, from 0.
+        text: usize,
+        /// Cell of the label, from 0.
+        label: usize,
+    },
+    /// A JSON object of lists of `[text, label]`.
+    JsonPairs {
+        /// The lists to take.
+        keys: Vec<String>,
+    },
+    /// One JSON object a line.
+    JsonLines {
+        /// Field of the text.
+        text: String,
+        /// Field of the label.
+        label: String,
+    },
+}
+
+impl Recipe {
+    /// Reads a recipe and checks every label it names.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = file(path, std::fs::read_to_string(path))?;
+        let recipe: Self = toml::from_str(&text).map_err(|error| TrainError::content(path, error))?;
+        recipe.validate().map_err(|reason| TrainError::content(path, reason))?;
+        Ok(recipe)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.dev_percent == 0 || self.dev_percent > 50 {
+            return Err(format!("dev_percent = {} is outside 1 to 50", self.dev_percent));
+        }
+        if self.align.batch == 0 || self.tune.batch == 0 || self.align.english_every == 0 {
+            return Err("batch and english_every must be at least 1".to_owned());
+        }
+        for source in &self.tune.source {
+            let targets =
+                source.map.values().chain(&source.rest).chain(source.range.iter().map(|range| &range.target));
+            for target in targets {
+                Target::parse(target).map_err(|reason| format!("{}: {reason}", source.name))?;
+            }
+        }
+        Ok(())
+    }
+}
