@@ -1,0 +1,5 @@
+//! review
+use super::normalise::normalise;
+pub(super) fn clean(text: &str) -> String {
+    normalise(text)
+}

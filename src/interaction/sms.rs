@@ -1,0 +1,5 @@
+//! sms
+use super::normalise::normalise;
+pub(super) fn clean(text: &str) -> String {
+    normalise(text)
+}
