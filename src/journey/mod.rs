@@ -1,5 +1,24 @@
-//! Who the customer is by now: a pure fold of contacts into a journey. No I/O and no clock.
+//! Who the customer is by now: a pure fold of contacts into a journey. No I/O and no clock: time is the contacts' own.
+//!
+//! [`Contact::from`] takes what the fold needs of an analysed message, [`fold()`] puts it in its place in time and adds
+//! everything up again. Each topic has a file of its own; none of them knows the store or the policy.
 
+mod brief;
+mod churn;
+mod contact;
+mod cues;
+mod experience;
+pub mod fold;
+mod goals;
 pub mod model;
+mod names;
+mod promises;
+mod repeat;
+mod stage;
+mod vector;
 
+pub use fold::{FoldSettings, Folded, fold};
 pub use model::{Change, Contact, Journey, JourneyView};
+
+#[cfg(test)]
+mod samples;

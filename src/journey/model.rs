@@ -28,6 +28,9 @@ pub struct Contact {
     pub sentiment: f32,
     /// Where it places the customer.
     pub stage: Option<Stage>,
+    /// How sure that is, 0…1.
+    #[serde(default)]
+    pub stage_confidence: f32,
     /// Kinds of its signals.
     pub signals: Vec<SignalKind>,
     /// What the customer was after.
@@ -40,10 +43,36 @@ pub struct Contact {
     pub promises: Vec<String>,
     /// Written by a machine: counts nowhere.
     pub auto_reply: bool,
-    /// Sentence vector for recognising the same problem; may be empty.
+    /// ISO 639-1 of what was written; the brief is in Italian for `it`, else in English.
+    #[serde(default)]
+    pub language: String,
+    /// What its words say about what was open before.
+    #[serde(default)]
+    pub outcome: Outcome,
+    /// The customer is thankful for something achieved.
+    #[serde(default)]
+    pub gratitude: bool,
+    /// The customer says that a promise was not kept.
+    #[serde(default)]
+    pub promise_unkept: bool,
+    /// Sentence vector for recognising the same problem, one byte a component in the store; may be empty.
+    #[serde(default, with = "super::vector")]
     pub embedding: Vec<f32>,
     /// First words of the document, at most 160 characters, for the brief.
     pub summary: String,
+}
+
+/// What the words of a contact say about what was open before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is done, works again, was put right.
+    Resolved,
+    /// The customer no longer wants it.
+    GivenUp,
 }
 
 /// The state of one customer: the contacts it was folded from (bounded) and what they add up to.
@@ -61,6 +90,46 @@ pub struct Journey {
     pub experience: f32,
     /// Goals not met yet: kind, intent, since when.
     pub open_goals: Vec<OpenGoal>,
+    /// How much work the customer has had of late, 0…1.
+    #[serde(default)]
+    pub effort: f32,
+    /// How sure `stage` is, 0…1.
+    #[serde(default)]
+    pub stage_confidence: f32,
+    /// Time of the last contact that counted.
+    #[serde(default)]
+    pub as_of: Option<DateTime<Utc>>,
+    /// What the contacts dropped past the bound added up to: the fold starts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Box<Base>>,
+}
+
+/// The end of the history that was dropped. A contact from before it can no longer be folded in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Base {
+    /// `(at, message_id)` of the last contact dropped.
+    pub through: (DateTime<Utc>, String),
+    /// What they added up to.
+    pub standing: Standing,
+}
+
+/// What a sequence of contacts adds up to.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Standing {
+    /// See [`Journey::stage`].
+    pub stage: Option<Stage>,
+    /// See [`Journey::stage_confidence`].
+    pub stage_confidence: f32,
+    /// See [`Journey::stage_history`].
+    pub stage_history: Vec<(DateTime<Utc>, Stage)>,
+    /// See [`Journey::experience`].
+    pub experience: f32,
+    /// See [`Journey::effort`].
+    pub effort: f32,
+    /// See [`Journey::as_of`].
+    pub as_of: Option<DateTime<Utc>>,
+    /// See [`Journey::open_goals`].
+    pub open_goals: Vec<OpenGoal>,
 }
 
 /// Something the customer wants and has not got yet.
@@ -72,6 +141,12 @@ pub struct OpenGoal {
     pub intent: String,
     /// Since.
     pub since: DateTime<Utc>,
+    /// Conversation that last brought it up.
+    #[serde(default)]
+    pub conversation_id: String,
+    /// When it was last brought up.
+    #[serde(default)]
+    pub last_at: DateTime<Utc>,
 }
 
 /// Which way the stage went.
@@ -152,6 +227,15 @@ pub struct JourneyView {
     pub repeat_contact: RepeatContact,
     /// How it has been for the customer.
     pub experience: Experience,
+    /// Which way the customer's sentiment goes over the last contacts, this one included.
+    #[serde(default)]
+    pub sentiment_trend: Trend,
+    /// How much work the customer has had of late, 0…1.
+    #[serde(default)]
+    pub effort: f32,
+    /// What the customer wants and has not got yet, this message taken in.
+    #[serde(default)]
+    pub open_goals: Vec<OpenGoal>,
     /// Will they leave?
     pub churn_risk: ChurnRisk,
     /// What the contact centre promised.
@@ -160,6 +244,19 @@ pub struct JourneyView {
     pub brief: String,
     /// A task to do later.
     pub follow_up: Option<String>,
+}
+
+/// Which way sentiment goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Trend {
+    /// Better than before.
+    Improving,
+    /// No clear change, or too few contacts to tell.
+    #[default]
+    Steady,
+    /// Worse than before.
+    Worsening,
 }
 
 /// One earlier contact.
@@ -215,6 +312,6 @@ pub struct Promise {
     pub conversation_id: String,
     /// When it was made.
     pub at: DateTime<Utc>,
-    /// Kept, as far as the contacts tell.
+    /// False once the contacts tell that it was not kept; true as well while it is not due yet.
     pub kept: bool,
 }

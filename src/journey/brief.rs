@@ -1,0 +1,214 @@
+//! The agent brief: whole sentences of facts and the customer's own first words, in English or Italian by the language
+//! of the message, at most 120 words. It says what, since when, through which channels, what was promised and what is
+//! still open, most needed first; what does not fit is left out whole.
+
+use chrono::{DateTime, Utc};
+
+use super::experience::days_between;
+use super::model::{Contact, Journey, JourneyView, RiskLevel, Trend};
+use super::names::Tongue;
+use super::promises::Made;
+
+const MOST_WORDS: usize = 120;
+/// Open goals named.
+const GOALS: usize = 3;
+
+/// What the brief is written from.
+pub(super) struct Facts<'a> {
+    pub journey: &'a Journey,
+    pub contact: &'a Contact,
+    pub earlier: &'a [Contact],
+    pub made: &'a [Made],
+    pub view: &'a JourneyView,
+}
+
+/// Writes it.
+pub(super) fn write(facts: &Facts<'_>) -> String {
+    let tongue = Tongue::of(&facts.contact.language);
+    let sentences = [
+        opening(facts, tongue),
+        promised(facts, tongue),
+        open(facts, tongue),
+        beginning(facts, tongue),
+        standing(facts, tongue),
+        now(facts, tongue),
+    ];
+    let mut words = 0;
+    let mut kept: Vec<String> = Vec::new();
+    for sentence in sentences.into_iter().flatten() {
+        let more = sentence.split_whitespace().count();
+        if words + more <= MOST_WORDS {
+            words += more;
+            kept.push(sentence);
+        }
+    }
+    kept.join(" ")
+}
+
+/// A promise still to be kept, as a task.
+pub(super) fn promise_to_keep(language: &str, made: &Made, now: DateTime<Utc>) -> String {
+    let tongue = Tongue::of(language);
+    let due = tongue.date(made.due, now);
+    let text = &made.promise.text;
+    tongue.pick(
+        format!("Keep the promise due {due}: \"{text}\""),
+        format!("Mantenere la promessa entro il {due}: \"{text}\""),
+    )
+}
+
+/// A bad score, as a task.
+pub(super) fn low_score(language: &str) -> String {
+    let tongue = Tongue::of(language);
+    tongue
+        .pick("Ask the customer about the low score", "Chiedere al cliente il motivo del voto basso")
+        .to_owned()
+}
+
+/// How many contacts, over how long, through which channels, about what.
+fn opening(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
+    let contact = facts.contact;
+    let topic = contact.intents.first().map(|intent| tongue.intent(&intent.name));
+    let about = topic.map(|topic| format!(": {topic}")).unwrap_or_default();
+    let repeat = &facts.view.repeat_contact;
+    let before: Vec<&Contact> = facts.earlier.iter().filter(|earlier| earlier.counts()).collect();
+    if repeat.is_repeat {
+        let related = before.iter().filter(|earlier| repeat.of.contains(&earlier.conversation_id)).copied();
+        let channels = channels(related.chain([contact]), tongue);
+        let ordinal = tongue.ordinal(repeat.of.len() + 1);
+        let span = span(f64::from(repeat.days), tongue);
+        return Some(tongue.pick(
+            format!("{ordinal} contact {span} about the same problem ({channels}){about}."),
+            format!("{ordinal} contatto {span} per lo stesso problema ({channels}){about}."),
+        ));
+    }
+    let channel = tongue.channel(contact.channel);
+    let Some(first) = before.first() else {
+        return Some(tongue.pick(
+            format!("First known contact ({channel}){about}."),
+            format!("Primo contatto conosciuto ({channel}){about}."),
+        ));
+    };
+    let since = tongue.date(first.at, contact.at);
+    let channels = channels(before.iter().copied(), tongue);
+    let count = before.len();
+    Some(tongue.pick(
+        format!(
+            "{count} earlier {} since {since} ({channels}). This one ({channel}){about}.",
+            if count == 1 { "contact" } else { "contacts" }
+        ),
+        format!(
+            "{count} {} dal {since} ({channels}). Questo ({channel}){about}.",
+            if count == 1 { "contatto precedente" } else { "contatti precedenti" }
+        ),
+    ))
+}
+
+fn span(days: f64, tongue: Tongue) -> String {
+    if days < 1.0 {
+        return tongue.pick("within a day", "in un giorno").to_owned();
+    }
+    let days = format!("{:.0}", days.ceil());
+    let one = days == "1";
+    tongue.pick(
+        format!("in {days} {}", if one { "day" } else { "days" }),
+        format!("in {days} {}", if one { "giorno" } else { "giorni" }),
+    )
+}
+
+fn channels<'a>(contacts: impl Iterator<Item = &'a Contact>, tongue: Tongue) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for contact in contacts {
+        let name = tongue.channel(contact.channel);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
+/// The last promise, and what became of it; a broken one goes before a kept one.
+fn promised(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
+    let broken = facts.made.iter().rev().find(|made| !made.promise.kept);
+    let made = broken.or_else(|| facts.made.last())?;
+    let now = facts.contact.at;
+    let on = tongue.date(made.promise.at, now);
+    let due = tongue.date(made.due, now);
+    let text = made.promise.text.trim_end_matches(['.', '!', ' ']);
+    Some(match (made.promise.kept, made.due >= now) {
+        (false, _) => tongue.pick(
+            format!("Promised on {on}: \"{text}\"; it was not kept."),
+            format!("Promesso il {on}: \"{text}\"; non è stato mantenuto."),
+        ),
+        (true, true) => tongue.pick(
+            format!("Promised on {on}: \"{text}\"; due {due}."),
+            format!("Promesso il {on}: \"{text}\"; entro il {due}."),
+        ),
+        (true, false) => {
+            tongue.pick(format!("Promised on {on}: \"{text}\"."), format!("Promesso il {on}: \"{text}\"."))
+        }
+    })
+}
+
+fn open(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
+    let now = facts.contact.at;
+    let before = facts.journey.open_goals.iter().filter(|goal| goal.since < now);
+    let named: Vec<String> = before
+        .take(GOALS)
+        .map(|goal| {
+            let (what, since) = (tongue.intent(&goal.intent), tongue.date(goal.since, now));
+            tongue.pick(format!("{what} since {since}"), format!("{what} dal {since}"))
+        })
+        .collect();
+    (!named.is_empty())
+        .then(|| format!("{}: {}.", tongue.pick("Still open", "Ancora aperto"), named.join("; ")))
+}
+
+/// How it began, in the customer's words.
+fn beginning(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
+    let repeat = &facts.view.repeat_contact;
+    let first = facts.earlier.iter().find(|earlier| {
+        earlier.counts()
+            && (repeat.of.contains(&earlier.conversation_id)
+                || earlier.conversation_id == facts.contact.conversation_id)
+    })?;
+    if first.summary.is_empty() {
+        return None;
+    }
+    let on = tongue.date(first.at, facts.contact.at);
+    let channel = tongue.channel(first.channel);
+    Some(tongue.pick(
+        format!("It began on {on} ({channel}): \"{}\"", first.summary),
+        format!("È iniziato il {on} ({channel}): \"{}\"", first.summary),
+    ))
+}
+
+/// Who it is by now: stage, and what is not well.
+fn standing(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
+    let stage = facts.journey.stage?;
+    let since = facts.journey.stage_history.last().map(|(at, _)| *at);
+    let mut parts = vec![match since.filter(|at| days_between(*at, facts.contact.at) >= 1.0) {
+        Some(at) => {
+            let (stage, at) = (tongue.stage(stage), tongue.date(at, facts.contact.at));
+            tongue.pick(format!("Stage: {stage} since {at}"), format!("Fase: {stage} dal {at}"))
+        }
+        None => format!("{}: {}", tongue.pick("Stage", "Fase"), tongue.stage(stage)),
+    }];
+    let risk = facts.view.churn_risk.level;
+    if risk > RiskLevel::Low {
+        parts.push(format!("{} {}", tongue.pick("churn risk", "rischio di abbandono"), tongue.risk(risk)));
+    }
+    let score = facts.view.experience.score;
+    if facts.view.sentiment_trend == Trend::Worsening {
+        parts.push(tongue.pick(
+            format!("experience {score} of 100, getting worse"),
+            format!("esperienza {score} su 100, in peggioramento"),
+        ));
+    }
+    Some(format!("{}.", parts.join(", ")))
+}
+
+/// The message itself, in its first words.
+fn now(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
+    let summary = &facts.contact.summary;
+    (!summary.is_empty()).then(|| format!("{}: \"{summary}\"", tongue.pick("Now", "Ora")))
+}

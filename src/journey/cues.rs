@@ -1,0 +1,261 @@
+//! Words that tell, in English and Italian: a promise of the contact centre, an end, a broken promise. Word lists, so
+//! they are plain to read and to correct; each list is tried on one sentence at a time.
+
+use std::sync::LazyLock;
+
+use regex::RegexSet;
+
+/// The contact centre says what it will do.
+static PROMISES: &[&str] = &[
+    // somebody of the contact centre … will … an act the customer waits for
+    r"(?i)\b(?:we|i|they|he|she|someone|somebody|a|an|the|our|my|your|one of)\b[^.!?]{0,60}?(?:\bwill|['’]ll|\bshall|\b(?:am|are|is) going to)\b[^.!?]{0,40}?\b(?:call|ring|phone|contact|text|e-?mail|write|reply|answer|respond|get back|come back|be in touch|get in touch|send|post|ship|dispatch|refund|credit|reimburse|replace|exchange|deliver|collect|visit|fix|repair|resolve|sort|look into|check|investigate|follow up|arrange|book|update|escalate|let you know|inform|confirm|reactivate|restore|cancel)\b",
+    r"(?i)\byou(?:['’]ll| will| should)\s+(?:receive|get|have|hear)\b",
+    r"(?i)\b(?:will|['’]ll)\s+be\s+(?:refunded|credited|called|contacted|delivered|shipped|dispatched|sent|replaced|fixed|resolved|restored|with you)\b",
+    // Italian: first and third person future of the same acts, with or without the pronoun
+    r"(?i)\b(?:richiam|ricontatt|contatt|telefon|aggiorn|rimbors|accredit|conferm|comunic|verific|controll|sollecit|ripar|consegn|invi|mand|attiv|riattiv|prenot|organizz|annull|avvis|inform)(?:erò|ero'|erà|era'|eremo|eranno)\b",
+    r"(?i)\b(?:risponder|risolver|sistemer|scriver|spedir|sostituir|provveder|ripristiner|riceverà|riceverai|riceverete|ritirer)(?:ò|o'|à|a'|emo|anno|ai|ete)?\b",
+    r"(?i)\b(?:verrà|verra'|sarà|sara'|sarete|verrete|verrai|sarai)\s+(?:\w+\s+)?(?:richiamat|ricontattat|contattat|rimborsat|accreditat|spedit|consegnat|inviat|sostituit|riparat|risolt|ripristinat|aggiornat|avvisat)[oaie]\b",
+    r"(?i)\b(?:farò|faremo|farà|faranno)\s+(?:sapere|richiamare|avere|contattare|spedire)\b",
+    r"(?i)\bpasserà\s+(?:un|il)\s+tecnico\b|\b(?:un|il)\s+tecnico\s+(?:passerà|verrà|la\s+contatterà|arriverà)\b",
+];
+
+/// … unless it is denied, asked, or hangs on a condition.
+static NOT_A_PROMISE: &[&str] = &[
+    r"(?i)\b(?:will|shall|going to)\s+(?:not|never)\b|\bwon['’]t\b|\b(?:cannot|can['’]t|unable)\b",
+    r"(?i)\bnon\s+(?:(?:la|le|lo|li|vi|ti|mi|ci|gliel[oaie]|sarà|verrà)\s+)*\w+(?:ò|à|emo|anno|t[oaie])\b",
+    r"(?i)^\W*(?:if|unless|should you|se|qualora|nel caso)\b",
+    r"\?\W*$",
+];
+
+/// It is done. Customers and contact centre.
+static RESOLVED: &[&str] = &[
+    r"(?i)\b(?:now|finally|all)\s+(?:work(?:s|ing)|fixed|sorted|solved|resolved|good|set|fine)\b|\bworks?\s+(?:again|now|perfectly|fine|great)\b|\bworking\s+(?:again|now|fine|perfectly)\b",
+    r"(?i)\b(?:is|are|was|were|been|got|it['’]s|that['’]s)\s+(?:now\s+|all\s+|finally\s+|completely\s+|successfully\s+|already\s+)*(?:fixed|sorted(?: out)?|solved|resolved|restored|refunded|replaced|reactivated)\b",
+    r"(?i)\b(?:solved|fixed|resolved|sorted)\s+(?:it|the (?:problem|issue)|my (?:problem|issue)|everything)\b|\b(?:problem|issue)\s+(?:solved|fixed|resolved|sorted)\b",
+    r"(?i)\b(?:refund|replacement|package|parcel|order)\s+(?:has\s+)?(?:now\s+)?(?:arrived|came through|been (?:issued|processed|received))\b|\b(?:have|has|['’]ve)\s+(?:now\s+|already\s+)?(?:issued|processed)\s+(?:your|the|a)\s+(?:\w+\s+)?refund\b",
+    r"(?i)\b(?:ora|adesso|finalmente)\s+(?:\w+\s+)?funziona(?:no)?\b|\bfunziona\s+(?:di nuovo|tutto|perfettamente|ora|adesso|benissimo)\b|\bè\s+tornat[oa]\s+(?:a funzionare|la linea|tutto)\b",
+    r"(?i)\b(?:ho|hai|ha|abbiamo|avete|hanno|è stat[oa]|sono stat[ie]|tutto|problema|è|già)\s+(?:già\s+|ora\s+|finalmente\s+|tutto\s+)?(?:risolt|sistemat|ripristinat|rimborsat|riparat|sostituit)[oaie]\b|\btutto\s+(?:a posto|ok|risolto|sistemato)\b",
+    r"(?i)\brimborso\s+(?:\w+\s+)?(?:arrivato|ricevuto|emesso|effettuato|accreditato)\b|\b(?:ho ricevuto|è arrivat[oa])\s+(?:il|la|l['’])\s*(?:rimborso|pacco|ordine|sostituzione)\b",
+];
+
+/// … unless it is denied, asked or still to come.
+static NOT_RESOLVED: &[&str] = &[
+    r"(?i)\b(?:not|never|isn['’]t|wasn['’]t|hasn['’]t|haven['’]t|aren['’]t|nothing|nobody|no one|without|until|still|unless|if|when|once|want|need|hope|please|should|must|was supposed|would|could|can you)\b",
+    r"(?i)\b(?:non|mai|niente|nessuno|ancora|senza|finché|se|quando|appena|vorrei|voglio|spero|deve|dovete|potete|può|doveva)\b",
+    r"\?\W*$",
+    r"(?i)\b(?:marked|says?|told|risulta)\b",
+];
+
+/// The customer no longer wants it.
+static GIVEN_UP: &[&str] = &[
+    r"(?i)\bnever\s*mind\b|\bforget (?:about )?it\b|\bno longer (?:need|want|necessary|interested)\b|\bdon['’]t (?:need|want) (?:it|this|that|help|an answer) any\s*more\b|\b(?:disregard|ignore) (?:my|this|the) (?:message|e-?mail|request|previous)\b",
+    r"(?i)\b(?:lascia(?:te|mo)?|lasci)\s+(?:perdere|stare)\b|\bnon (?:importa|serve|mi serve|mi interessa|ne ho)\s+più\b|\bcome non detto\b|\bfa niente\b|\b(?:ignor(?:i|ate|a))\s+(?:il|la|questo|questa|pure)\b",
+];
+
+/// The customer says that a promise was not kept.
+static UNKEPT: &[&str] = &[
+    r"(?i)\b(?:nobody|no one|no-one|none of you|you never|they never|never|not one)\b[^.!?]{0,30}\b(?:call|rang|ring|phone|contact|wrote|repl|answer|respond|came|come|show|got back|get back|turned up)",
+    r"(?i)\b(?:still|have|has|had)\b[^.!?]{0,15}\b(?:not|n['’]t|no)\b[^.!?]{0,20}\b(?:called|been called|rung|contacted|heard (?:back|from|anything)|received|arrived|been refunded|got back|call ?back)",
+    r"(?i)\b(?:promised?|told|assured|supposed)\b[^.!?]{0,60}\b(?:but|and)\b[^.!?]{0,30}\b(?:never|nothing|nobody|no one|not|n['’]t)\b",
+    r"(?i)\bnessun[oa]?\b[^.!?]{0,25}\b(?:chiamat|richiamat|ricontattat|contattat|rispost|venut|passat|scritt|fatto viv|presentat|fatto sapere)",
+    r"(?i)\bnon\b[^.!?]{0,20}\b(?:stat[oa] (?:ri)?(?:chiamat|contattat)|avete (?:ri)?(?:chiamat|contattat)|ha (?:ri)?(?:chiamat|contattat)|avete (?:mai )?(?:rispost|richiamat|ricontattat)|ho (?:ancora |mai |più )*(?:ricevuto|avuto|sentito)|(?:mi )?è (?:ancora |mai )*arrivat)",
+    r"(?i)\b(?:promess|garantit|assicurat|detto)\w*\b[^.!?]{0,60}\b(?:ma|e|invece)\b[^.!?]{0,20}\b(?:nessun|niente|nulla|non|mai)\b",
+];
+
+struct Cues {
+    are: RegexSet,
+    unless: RegexSet,
+}
+
+impl Cues {
+    fn new(are: &[&str], unless: &[&str]) -> Self {
+        // A pattern that does not compile leaves its set empty, which the test below refuses.
+        let set = |patterns: &[&str]| RegexSet::new(patterns).unwrap_or_default();
+        Self { are: set(are), unless: set(unless) }
+    }
+
+    fn found(&self, sentence: &str) -> bool {
+        self.are.is_match(sentence) && !self.unless.is_match(sentence)
+    }
+}
+
+static PROMISE: LazyLock<Cues> = LazyLock::new(|| Cues::new(PROMISES, NOT_A_PROMISE));
+static DONE: LazyLock<Cues> = LazyLock::new(|| Cues::new(RESOLVED, NOT_RESOLVED));
+static ENDED: LazyLock<Cues> = LazyLock::new(|| Cues::new(GIVEN_UP, &[]));
+static BROKEN: LazyLock<Cues> = LazyLock::new(|| Cues::new(UNKEPT, &[]));
+
+/// Whether a sentence of the contact centre promises something.
+pub(super) fn promises(sentence: &str) -> bool {
+    PROMISE.found(sentence)
+}
+
+/// Whether a sentence says that it is done.
+pub(super) fn resolved(sentence: &str) -> bool {
+    DONE.found(sentence)
+}
+
+/// Whether a sentence of the customer withdraws what was wanted.
+pub(super) fn gives_up(sentence: &str) -> bool {
+    ENDED.found(sentence)
+}
+
+/// Whether a sentence of the customer says that a promise was not kept.
+pub(super) fn unkept(sentence: &str) -> bool {
+    BROKEN.found(sentence)
+}
+
+/// The sentences of a text, trimmed, none empty. Lines end sentences too; a full stop inside a number does not.
+pub(super) fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .flat_map(|line| {
+            let mut rest = line;
+            std::iter::from_fn(move || {
+                if rest.is_empty() {
+                    return None;
+                }
+                let end = rest
+                    .char_indices()
+                    .find(|(at, c)| {
+                        matches!(c, '.' | '!' | '?' | '…')
+                            && rest[at + c.len_utf8()..].chars().next().is_none_or(char::is_whitespace)
+                    })
+                    .map_or(rest.len(), |(at, c)| at + c.len_utf8());
+                let (sentence, after) = rest.split_at(end);
+                rest = after;
+                Some(sentence.trim())
+            })
+        })
+        .filter(|sentence| !sentence.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(what: fn(&str) -> bool, yes: &[&str], no: &[&str]) {
+        let is = |text: &&str| sentences(text).any(what);
+        let missed: Vec<_> = yes.iter().filter(|text| !is(text)).collect();
+        let wrong: Vec<_> = no.iter().filter(|text| is(text)).collect();
+        assert!(missed.is_empty() && wrong.is_empty(), "missed {missed:#?}, wrongly found {wrong:#?}");
+    }
+
+    #[test]
+    fn every_pattern_compiles() {
+        for list in [PROMISES, NOT_A_PROMISE, RESOLVED, NOT_RESOLVED, GIVEN_UP, UNKEPT] {
+            for pattern in list {
+                assert!(regex::Regex::new(pattern).is_ok(), "{pattern}");
+            }
+            assert_eq!(RegexSet::new(list).unwrap().len(), list.len());
+        }
+    }
+
+    #[test]
+    fn promises_of_the_contact_centre() {
+        check(
+            promises,
+            &[
+                "We will call you back tomorrow.",
+                "I understand. A colleague will ring you tomorrow morning.",
+                "I'll send you the form today",
+                "We’ll refund the amount within five days.",
+                "Our technician is going to visit you on Friday.",
+                "You will receive a confirmation by e-mail.",
+                "Your parcel will be delivered on Monday.",
+                "One of my colleagues will get back to you.",
+                "La richiameremo entro domani.",
+                "Un collega la ricontatterà domani mattina.",
+                "Le invieremo il modulo oggi stesso.",
+                "Riceverà un rimborso entro cinque giorni.",
+                "Verrà richiamato entro le 18.",
+                "Le faremo sapere al più presto.",
+                "Domani passerà un tecnico.",
+                "Provvederemo alla sostituzione.",
+                "Ti risponderemo entro lunedì.",
+            ],
+            &[
+                "We will not refund the amount.",
+                "If it happens again we will replace it.",
+                "Will you call me back?",
+                "Shall we call you tomorrow?",
+                "How can I help you today?",
+                "I will be happy to help.",
+                "Non la richiameremo.",
+                "Se succede ancora lo sostituiremo.",
+                "Come posso aiutarla?",
+                "Grazie per averci contattato.",
+                "Thank you for your call.",
+            ],
+        );
+    }
+
+    #[test]
+    fn ends() {
+        check(
+            resolved,
+            &[
+                "It works again, thank you!",
+                "The problem has been resolved.",
+                "All sorted now.",
+                "Finally working. Thanks.",
+                "We have issued your refund.",
+                "My refund has arrived.",
+                "Ora funziona, grazie!",
+                "Avete risolto il problema.",
+                "Il guasto è stato riparato.",
+                "Tutto a posto, grazie.",
+                "Ho ricevuto il rimborso.",
+            ],
+            &[
+                "It still is not fixed.",
+                "I want this resolved today.",
+                "When will it be fixed?",
+                "Nothing works.",
+                "The case was marked as resolved although it does nothing.",
+                "Non avete risolto niente.",
+                "Non funziona ancora.",
+                "Vorrei che fosse risolto.",
+                "È stato risolto?",
+            ],
+        );
+        check(
+            gives_up,
+            &[
+                "Never mind, I found it.",
+                "I no longer need the second one.",
+                "Lasciate perdere.",
+                "Non mi serve più.",
+            ],
+            &["I mind a lot.", "I need it.", "Mi serve subito.", "I will never forget this."],
+        );
+    }
+
+    #[test]
+    fn broken_promises() {
+        check(
+            unkept,
+            &[
+                "Nobody called me back.",
+                "You never replied to my e-mail.",
+                "I still haven't heard back from you.",
+                "They promised a call on Tuesday but nothing happened.",
+                "Nessuno mi ha richiamato.",
+                "Non sono stata ricontattata.",
+                "Mi avevate promesso una telefonata ma niente.",
+                "Non ho ancora ricevuto nessuna risposta.",
+            ],
+            &[
+                "Thank you for calling me back.",
+                "Please call me.",
+                "Grazie per avermi richiamato.",
+                "Vorrei essere richiamato.",
+                "Can you promise me a refund?",
+            ],
+        );
+    }
+
+    #[test]
+    fn splitting() {
+        let split: Vec<&str> = sentences("Pay 12.50 now. Then wait!\nBye… ok").collect();
+        assert_eq!(split, ["Pay 12.50 now.", "Then wait!", "Bye…", "ok"]);
+    }
+}

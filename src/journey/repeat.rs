@@ -1,0 +1,147 @@
+//! Is it the same problem again? The customer counts, not the channel: another conversation within the configured days
+//! with the same problem intent, or a text that means nearly the same, or the customer saying so.
+
+use super::experience::days_between;
+use super::fold::FoldSettings;
+use super::goals;
+use super::model::{Contact, OpenGoal, RepeatContact};
+use super::vector;
+use crate::nlp::labels::SignalKind;
+
+/// A customer who says within one conversation that they have been in touch before counts when the earlier message of
+/// that conversation is so old, in days, that it was another attempt and not the same sitting.
+const ANOTHER_ATTEMPT_DAYS: f64 = 1.0;
+
+/// Looks among the contacts before `current`, oldest first, for the same problem.
+pub(super) fn find(earlier: &[Contact], current: &Contact, settings: &FoldSettings) -> RepeatContact {
+    if !current.counts() || !brings_a_problem(current) {
+        return RepeatContact::default();
+    }
+    let recent: Vec<&Contact> = earlier
+        .iter()
+        .filter(|contact| contact.counts() && brings_a_problem(contact))
+        .filter(|contact| days_between(contact.at, current.at) <= f64::from(settings.repeat_days))
+        .collect();
+    let elsewhere = |contact: &&&Contact| contact.conversation_id != current.conversation_id;
+    let mut of: Vec<&Contact> = recent
+        .iter()
+        .filter(elsewhere)
+        .filter(|contact| same_problem(contact, current, settings.repeat_similarity))
+        .copied()
+        .collect();
+    if of.is_empty() && current.signals.contains(&SignalKind::RepeatContact) {
+        let another_attempt =
+            |contact: &&&Contact| days_between(contact.at, current.at) >= ANOTHER_ATTEMPT_DAYS;
+        of.extend(recent.iter().rev().find(elsewhere).or_else(|| recent.iter().find(another_attempt)));
+    }
+    let Some(first) = of.first() else { return RepeatContact::default() };
+    #[expect(clippy::cast_possible_truncation, reason = "days rounded to tenths fit single precision")]
+    let days = ((days_between(first.at, current.at) * 10.0).round() / 10.0) as f32;
+    let mut conversations: Vec<String> = Vec::new();
+    for contact in &of {
+        if !conversations.contains(&contact.conversation_id) {
+            conversations.push(contact.conversation_id.clone());
+        }
+    }
+    RepeatContact { is_repeat: true, of: conversations, days }
+}
+
+/// Whether a goal about the contact's problem was already open from another conversation.
+pub(super) fn known_problem(open: &[OpenGoal], contact: &Contact) -> bool {
+    open.iter().any(|goal| {
+        goal.conversation_id != contact.conversation_id
+            && goals::is_problem(&goal.intent)
+            && contact.intents.iter().any(|intent| intent.name == goal.intent)
+    })
+}
+
+/// Thanks, praise, small talk and good news are no problem, however alike they are.
+fn brings_a_problem(contact: &Contact) -> bool {
+    let kind = contact.intents.first().is_none_or(|intent| {
+        !matches!(intent.name.as_str(), "praise" | "smalltalk" | "feedback.suggestion" | "other")
+    });
+    kind && contact.outcome == super::model::Outcome::None && !contact.gratitude
+}
+
+/// Whether a later contact of the customer brings an earlier contact's problem to another conversation.
+pub(super) fn same_matter(earlier: &Contact, later: &Contact, settings: &FoldSettings) -> bool {
+    earlier.conversation_id != later.conversation_id
+        && brings_a_problem(later)
+        && same_problem(earlier, later, settings.repeat_similarity)
+}
+
+fn same_problem(earlier: &Contact, current: &Contact, similarity: f32) -> bool {
+    let same_intent = current
+        .intents
+        .iter()
+        .filter(|intent| goals::is_problem(&intent.name))
+        .any(|intent| earlier.intents.iter().any(|other| other.name == intent.name));
+    same_intent
+        || (!current.embedding.is_empty()
+            && vector::dot(&earlier.embedding, &current.embedding) >= similarity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journey::samples::{about, settings};
+
+    fn check(what: &str, earlier: &[Contact], current: &Contact, expected: Option<(&[&str], f32)>) {
+        let found = find(earlier, current, &settings());
+        let found = found.is_repeat.then_some((found.of, found.days));
+        let expected =
+            expected.map(|(of, days)| (of.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>(), days));
+        assert_eq!(found, expected, "{what}");
+    }
+
+    #[test]
+    fn same_intent() {
+        let mail = about("1", "e1", "technical.problem", 0.0);
+        let call = about("2", "p1", "technical.problem", 1.0);
+        let chat = about("3", "k1", "technical.problem", 3.4);
+        check("nothing before", &[], &chat, None);
+        check("two conversations", &[mail.clone(), call], &chat, Some((&["e1", "p1"], 3.4)));
+        check("too long ago", &[mail.clone()], &about("3", "k1", "technical.problem", 30.5), None);
+        check("same conversation", &[mail.clone()], &about("3", "e1", "technical.problem", 2.0), None);
+        check("another problem", &[mail], &about("3", "k1", "billing.dispute", 2.0), None);
+        let hours = about("1", "e1", "policy.question", 0.0);
+        check("two plain questions", &[hours], &about("2", "k1", "policy.question", 2.0), None);
+    }
+
+    #[test]
+    fn same_words() {
+        let mut mail = about("1", "e1", "product.question", 0.0);
+        let mut chat = about("2", "k1", "delivery.options", 1.0);
+        mail.embedding = vec![0.6, 0.8];
+        chat.embedding = vec![0.8, 0.6];
+        check("close", &[mail.clone()], &chat, Some((&["e1"], 1.0)));
+        chat.embedding = vec![0.8, -0.6];
+        check("far", &[mail], &chat, None);
+    }
+
+    #[test]
+    fn the_customer_says_so() {
+        let mail = about("1", "e1", "delivery.options", 0.0);
+        let mut again = about("2", "k1", "billing.dispute", 1.0);
+        again.signals.push(SignalKind::RepeatContact);
+        check("with something before", &[mail.clone()], &again, Some((&["e1"], 1.0)));
+        check("with nothing before", &[], &again, None);
+        again.conversation_id = "e1".to_owned();
+        check("the next day in the same thread", &[mail.clone()], &again, Some((&["e1"], 1.0)));
+        again.at = mail.at + chrono::Duration::minutes(5);
+        check("in one sitting", &[mail], &again, None);
+    }
+
+    #[test]
+    fn what_does_not_count() {
+        let mail = about("1", "e1", "technical.problem", 0.0);
+        let mut machine = mail.clone();
+        machine.auto_reply = true;
+        check("an auto-reply before", &[machine.clone()], &about("2", "k1", "technical.problem", 1.0), None);
+        machine.conversation_id = "k1".to_owned();
+        check("an auto-reply now", &[mail.clone()], &machine, None);
+        let mut thanks = about("2", "k1", "technical.problem", 1.0);
+        thanks.gratitude = true;
+        check("thanks for the repair", &[mail], &thanks, None);
+    }
+}
