@@ -55,8 +55,8 @@ static GIVEN_UP: &[&str] = &[
 /// The customer says that a promise was not kept.
 static UNKEPT: &[&str] = &[
     r"(?i)\b(?:nobody|no one|no-one|none of you|you never|they never|never|not one)\b[^.!?]{0,30}\b(?:call|rang|ring|phone|contact|wrote|repl|answer|respond|came|come|show|got back|get back|turned up)",
-    r"(?i)\b(?:still|have|has|had)\b[^.!?]{0,15}\b(?:not|n['’]t|no)\b[^.!?]{0,20}\b(?:called|been called|rung|contacted|heard (?:back|from|anything)|received|arrived|been refunded|got back|call ?back)",
-    r"(?i)\b(?:promised?|told|assured|supposed)\b[^.!?]{0,60}\b(?:but|and)\b[^.!?]{0,30}\b(?:never|nothing|nobody|no one|not|n['’]t)\b",
+    r"(?i)\b(?:still|have|has|had)(?:\b[^.!?]{0,15}\b(?:not|no)\b|[^.!?]{0,15}n['’]t\b)[^.!?]{0,20}\b(?:called|been called|rung|contacted|heard (?:back|from|anything)|received|arrived|been refunded|got back|call ?back)",
+    r"(?i)\b(?:promised?|told|assured|supposed)\b[^.!?]{0,60}\b(?:but|and)\b[^.!?]{0,30}(?:\b(?:never|nothing|nobody|no one|not)|n['’]t)\b",
     r"(?i)\bnessun[oa]?\b[^.!?]{0,25}\b(?:chiamat|richiamat|ricontattat|contattat|rispost|venut|passat|scritt|fatto viv|presentat|fatto sapere)",
     r"(?i)\bnon\b[^.!?]{0,20}\b(?:stat[oa] (?:ri)?(?:chiamat|contattat)|avete (?:ri)?(?:chiamat|contattat)|ha (?:ri)?(?:chiamat|contattat)|avete (?:mai )?(?:rispost|richiamat|ricontattat)|ho (?:ancora |mai |più )*(?:ricevuto|avuto|sentito)|(?:mi )?è (?:ancora |mai )*arrivat)",
     r"(?i)\b(?:promess|garantit|assicurat|detto)\w*\b[^.!?]{0,60}\b(?:ma|e|invece)\b[^.!?]{0,20}\b(?:nessun|niente|nulla|non|mai)\b",
