@@ -212,7 +212,7 @@ impl Config {
             figment = figment.merge(Toml::file_exact(path));
         }
         let config: Self = figment
-            .merge(Env::prefixed("SMISTA_").split("__"))
+            .merge(Env::prefixed("SMISTA_").filter(|key| is_setting(key.as_str())).split("__"))
             .extract()
             .map_err(|error| ConfigError::Invalid(error.to_string()))?;
         config.validate()?;
@@ -257,5 +257,54 @@ impl Broker {
     /// How long a publish waits for its confirm.
     pub fn confirm_timeout(&self) -> Duration {
         Duration::from_secs(self.confirm_timeout_s)
+    }
+}
+
+/// Whether a `SMISTA_*` variable (prefix taken off) sets a key. Section and key are joined by two underscores; names
+/// without them belong to the command line and the scripts. A section's name with one underscore is taken too, so that
+/// the slip is refused as an unknown key instead of being ignored.
+fn is_setting(name: &str) -> bool {
+    let section = name.split('_').next().unwrap_or(name);
+    name.contains("__") || SECTIONS.iter().any(|known| known.eq_ignore_ascii_case(section))
+}
+
+/// The sections of the file.
+const SECTIONS: [&str; 8] =
+    ["broker", "store", "engine", "interaction", "journey", "policy", "worker", "telemetry"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_set_a_key() {
+        for (name, expected) in [
+            ("BROKER__URL", true),
+            ("store__max_connections", true),
+            ("NO_SUCH_SECTION__KEY", true),
+            ("BROKER_URL", true),
+            ("TEST_AMQP_URL", false),
+            ("TEST_POSTGRES_URL", false),
+            ("CONFIG", false),
+        ] {
+            assert_eq!(is_setting(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn sections_are_those_of_the_default_file() {
+        let table: toml::Table = toml::from_str(DEFAULT).unwrap();
+        let mut sections: Vec<_> = table.keys().map(String::as_str).collect();
+        let mut known = SECTIONS.to_vec();
+        sections.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(sections, known);
+    }
+
+    /// `scripts/test` runs this with `SMISTA_TEST_*` set, which must not be read as keys.
+    #[test]
+    fn the_defaults_load() {
+        let config = Config::load(None).unwrap();
+        assert_eq!(config.broker.prefix, "smista");
     }
 }

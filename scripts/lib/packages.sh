@@ -1,0 +1,98 @@
+# Sourced by scripts/setup: system packages and Rust.
+# shellcheck shell=bash
+
+# as_root COMMAND...: runs it as root, by sudo when needed.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# missing_packages PURPOSE: names the Debian packages whose programs are not there.
+missing_packages() {
+  local found
+  command -v cc >/dev/null && command -v c++ >/dev/null && command -v ar >/dev/null &&
+    echo '#include <string>' | c++ -E -x c++ - >/dev/null 2>&1 || echo build-essential
+  [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+  command -v curl >/dev/null || echo curl
+  command -v python3 >/dev/null || echo python3
+  if [ -z "${LIBTORCH-}" ] && ! libtorch_is_whole "$SMISTA_LIBTORCH_CACHE" && ! python3 -m pip --version >/dev/null 2>&1; then
+    echo python3-pip
+  fi
+  [ "$1" = test ] || return 0
+  [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
+  found=(/usr/lib/postgresql/*/bin/initdb)
+  [ -x "${found[0]}" ] || echo postgresql
+}
+
+# Debian starts a service as it installs it, and at every boot. The tests run servers of their own, so what is
+# installed here is neither started nor enabled; services that were there before are not touched.
+apt_install() {
+  local policy=/usr/sbin/policy-rc.d service
+  if [ ! -e "$policy" ]; then
+    on_exit "as_root rm -f $policy"
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@" >&2 || return 1
+  for service in "$@"; do
+    case $service in
+      rabbitmq-server | postgresql)
+        as_root update-rc.d "$service" disable >/dev/null 2>&1 ||
+          say "could not keep $service from starting at boot; disable it if you do not want it"
+        say "$service is installed but not running: the tests start their own"
+        ;;
+    esac
+  done
+}
+
+bring_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages "$1")
+  if [ ${#missing[@]} -eq 0 ]; then
+    note "system packages: all there"
+    return
+  fi
+  command -v apt-get >/dev/null || die "missing: ${missing[*]} (Debian's names)." \
+    "This is no Debian or Ubuntu: install them and run scripts/setup again."
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || die "missing: ${missing[*]}, and there is no sudo." \
+    "As root: apt-get install ${missing[*]}"
+  say "installing ${missing[*]}"
+  as_root apt-get -q update >&2 || say "some package lists could not be fetched; going on with those that are here"
+  apt_install "${missing[@]}" || die "apt-get could not install ${missing[*]}"
+}
+
+bring_rust() {
+  local components=()
+  if ! use_rust; then
+    command -v rustup >/dev/null || install_rustup
+    say "installing Rust $RUST_VERSION"
+    rustup toolchain install "$RUST_VERSION" --profile minimal >&2 && use_rust ||
+      die "Rust $RUST_VERSION could not be installed (the build needs at least that)." \
+        "Install it by hand (https://rustup.rs) and run scripts/setup again."
+  fi
+  note "Rust: $(rustc --version)"
+  [ "$1" = test ] || return 0
+  cargo clippy --version >/dev/null 2>&1 || components+=(clippy)
+  cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt)
+  [ ${#components[@]} -eq 0 ] && return
+  say "installing ${components[*]}"
+  rustup component add "${components[@]}" >&2 || die "the tests need ${components[*]}, which rustup could not install"
+}
+
+# The distribution's rustup where it has one, else the official installer, which changes no file of the shell.
+install_rustup() {
+  if [ -n "$(apt-cache policy rustup 2>/dev/null | sed -n 's/^ *Candidate: *\(.*[^)]\)$/\1/p')" ] &&
+    { [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null; }; then
+    say "installing rustup"
+    apt_install rustup && return
+  fi
+  local installer
+  installer=$(mktemp)
+  on_exit "rm -f '$installer'"
+  say "installing rustup with the installer from rustup.rs"
+  curl --proto '=https' --tlsv1.2 -fsSL --connect-timeout 10 -o "$installer" https://sh.rustup.rs &&
+    sh "$installer" -y --quiet --no-modify-path --profile minimal --default-toolchain none >&2 ||
+    die "there is no Rust here, and rustup could not be installed." \
+      "Install Rust $RUST_VERSION or later (https://rustup.rs, or your distribution) and run scripts/setup again."
+  PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+  export PATH
+}
