@@ -1,6 +1,22 @@
 //! What to do: priority, policy, decision, trace. Pure: the policy is compiled once from text; deciding does no I/O and
 //! reads no clock.
 
+pub mod assemble;
+mod check;
+pub mod compile;
+pub mod decide;
 pub mod decision;
+pub mod facts;
+pub mod handle;
+mod hours;
+pub mod policy;
+mod sample;
+pub mod variables;
 
+pub use assemble::{Parts, assemble};
+pub use compile::Policy;
+pub use decide::{Routing, RuleTrace};
 pub use decision::Decision;
+pub use facts::Facts;
+pub use handle::PolicyHandle;
+pub use policy::PolicyError;

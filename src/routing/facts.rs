@@ -1,0 +1,265 @@
+//! What a policy decides on: the analysis, the journey and the interaction of one message, flattened into one value that
+//! can also be written by hand in tests. What CEL sees of it is in [`super::variables`].
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::decision::{GoalView, StageView};
+use crate::interaction::{Author, Channel, Interaction, Ratings};
+use crate::journey::model::{ChurnRisk, JourneyView, RepeatContact, Transition};
+use crate::nlp::Understanding;
+use crate::nlp::labels::{Emotion, SentimentLabel, SignalKind, Stage};
+use crate::nlp::understanding::{Complexity, GoalKind, Scored, Sentiment, Signal, SignalSource};
+
+/// Hours after which a promise that nothing shows to be kept counts as broken.
+pub const PROMISE_HOURS: i64 = 24;
+
+/// Everything a policy may look at. Every field has a default, so a test writes only what matters to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Facts {
+    /// Strongest first. By hand: names, or `{ name, confidence }`.
+    #[serde(deserialize_with = "scored")]
+    pub intents: Vec<Scored<String>>,
+    /// No intent was sure enough.
+    pub abstained: bool,
+    /// By hand: a label, or the whole table.
+    #[serde(deserialize_with = "sentiment")]
+    pub sentiment: Sentiment,
+    /// Strongest first. By hand: names, or `{ name, confidence }`.
+    #[serde(deserialize_with = "scored")]
+    pub emotions: Vec<Scored<Emotion>>,
+    /// By hand: names, or whole tables.
+    #[serde(deserialize_with = "signals")]
+    pub signals: Vec<Signal>,
+    /// Where the customer stands now.
+    pub stage: Option<Stage>,
+    /// Where the customer stood before.
+    pub previous_stage: Option<Stage>,
+    /// Which way the stage went.
+    pub transition: Transition,
+    /// What the customer is after.
+    pub goal: Option<GoalKind>,
+    /// The goal is not met yet.
+    pub goal_open: bool,
+    /// Days since the goal was opened.
+    pub goal_days: f32,
+    /// Who can handle it.
+    pub complexity: Complexity,
+    /// 0…1.
+    pub effort: f32,
+    /// Questions asked in this message.
+    pub questions: usize,
+    /// ISO 639-1, or `und`.
+    pub language: String,
+    /// How it came.
+    pub channel: Channel,
+    /// Who wrote it.
+    pub author: Author,
+    /// When it was sent.
+    pub sent_at: DateTime<Utc>,
+    /// Scores the customer gave.
+    pub ratings: Ratings,
+    /// The producer's attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// Number of attachments.
+    pub attachments: usize,
+    /// A machine wrote it.
+    pub auto_reply: bool,
+    /// Analysed without the engine.
+    pub degraded: bool,
+    /// Where the customer stands.
+    pub journey: JourneyFacts,
+}
+
+/// What a policy sees of the journey.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct JourneyFacts {
+    /// Earlier contacts.
+    pub contacts: usize,
+    /// The same problem was brought before.
+    pub is_repeat: bool,
+    /// In so many conversations.
+    pub repeats: usize,
+    /// Days since the first of them.
+    pub repeat_days: f32,
+    /// 0…100.
+    pub experience: u8,
+    /// Before this message.
+    pub previous_experience: Option<u8>,
+    /// Churn risk.
+    pub churn_risk: ChurnRisk,
+    /// Promises of the contact centre.
+    pub promises: usize,
+    /// Those not kept [`PROMISE_HOURS`] after they were made.
+    pub broken_promises: usize,
+    /// A follow-up is due.
+    pub follow_up: bool,
+}
+
+impl Default for JourneyFacts {
+    fn default() -> Self {
+        Self {
+            contacts: 0,
+            is_repeat: false,
+            repeats: 0,
+            repeat_days: 0.0,
+            experience: 70,
+            previous_experience: None,
+            churn_risk: ChurnRisk::default(),
+            promises: 0,
+            broken_promises: 0,
+            follow_up: false,
+        }
+    }
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            intents: Vec::new(),
+            abstained: false,
+            sentiment: plain_sentiment(SentimentLabel::Neutral),
+            emotions: Vec::new(),
+            signals: Vec::new(),
+            stage: None,
+            previous_stage: None,
+            transition: Transition::Same,
+            goal: None,
+            goal_open: false,
+            goal_days: 0.0,
+            complexity: Complexity::Standard,
+            effort: 0.0,
+            questions: 0,
+            language: "en".to_owned(),
+            channel: Channel::Chat,
+            author: Author::Customer,
+            sent_at: DateTime::UNIX_EPOCH,
+            ratings: Ratings::default(),
+            attributes: BTreeMap::new(),
+            attachments: 0,
+            auto_reply: false,
+            degraded: false,
+            journey: JourneyFacts::default(),
+        }
+    }
+}
+
+impl Facts {
+    /// The facts of one message. `journey` is the state with the message folded in; ages count up to `sent_at`.
+    pub fn gather(
+        interaction: &Interaction,
+        understanding: &Understanding,
+        journey: &JourneyView,
+        stage: Option<&StageView>,
+        goal: Option<&GoalView>,
+    ) -> Self {
+        let now = interaction.sent_at;
+        let RepeatContact { is_repeat, of, days } = &journey.repeat_contact;
+        let broken = |at: DateTime<Utc>| (now - at).num_hours() >= PROMISE_HOURS;
+        Self {
+            intents: understanding.intents.clone(),
+            abstained: understanding.abstained,
+            sentiment: understanding.sentiment.clone(),
+            emotions: understanding.emotions.clone(),
+            signals: understanding.signals.clone(),
+            stage: stage.map(|view| view.name),
+            previous_stage: stage.and_then(|view| view.previous),
+            transition: stage.map_or(Transition::Same, |view| view.transition),
+            goal: goal.map(|view| view.kind).or(understanding.goal),
+            goal_open: goal.is_some_and(|view| view.open),
+            goal_days: goal.map_or(0.0, |view| days_between(view.since, now)),
+            complexity: understanding.complexity,
+            effort: understanding.effort,
+            questions: understanding.questions.len(),
+            language: understanding.language.code.clone(),
+            channel: interaction.channel,
+            author: interaction.author,
+            sent_at: now,
+            ratings: interaction.ratings,
+            attributes: interaction.attributes.clone(),
+            attachments: interaction.attachments.len(),
+            auto_reply: interaction.auto_reply.is_some()
+                || understanding.signal(SignalKind::AutoReply).is_some(),
+            degraded: understanding.degraded,
+            journey: JourneyFacts {
+                contacts: journey.contacts.len(),
+                is_repeat: *is_repeat,
+                repeats: of.len(),
+                repeat_days: *days,
+                experience: journey.experience.score,
+                previous_experience: journey.experience.previous,
+                churn_risk: journey.churn_risk.clone(),
+                promises: journey.promises.len(),
+                broken_promises: journey.promises.iter().filter(|p| !p.kept && broken(p.at)).count(),
+                follow_up: journey.follow_up.is_some(),
+            },
+        }
+    }
+
+    /// The first signal of that kind.
+    pub fn signal(&self, kind: SignalKind) -> Option<&Signal> {
+        self.signals.iter().find(|signal| signal.name == kind)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of seconds between two dates fits well enough")]
+fn days_between(from: DateTime<Utc>, to: DateTime<Utc>) -> f32 {
+    ((to - from).num_seconds().max(0) as f64 / 86_400.0) as f32
+}
+
+/// The sentiment a bare label stands for.
+fn plain_sentiment(label: SentimentLabel) -> Sentiment {
+    let score = match label {
+        SentimentLabel::Negative => -0.8,
+        SentimentLabel::Neutral => 0.0,
+        SentimentLabel::Positive => 0.8,
+    };
+    Sentiment { label, score, confidence: 1.0, first_third: score, last_third: score, shift: 0.0 }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOf<A, B> {
+    Short(A),
+    Long(B),
+}
+
+fn scored<'de, D, T>(deserializer: D) -> Result<Vec<Scored<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let items = Vec::<OneOf<T, Scored<T>>>::deserialize(deserializer)?;
+    Ok(items
+        .into_iter()
+        .map(|item| match item {
+            OneOf::Short(name) => Scored { name, confidence: 1.0 },
+            OneOf::Long(scored) => scored,
+        })
+        .collect())
+}
+
+fn signals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Signal>, D::Error> {
+    let items = Vec::<OneOf<SignalKind, Signal>>::deserialize(deserializer)?;
+    Ok(items
+        .into_iter()
+        .map(|item| match item {
+            OneOf::Short(name) => {
+                Signal { name, confidence: 1.0, source: SignalSource::Cue, span: None, text: None }
+            }
+            OneOf::Long(signal) => signal,
+        })
+        .collect())
+}
+
+fn sentiment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sentiment, D::Error> {
+    Ok(match OneOf::<SentimentLabel, Sentiment>::deserialize(deserializer)? {
+        OneOf::Short(label) => plain_sentiment(label),
+        OneOf::Long(sentiment) => sentiment,
+    })
+}
