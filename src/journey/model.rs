@@ -205,6 +205,20 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The event's name, as in its `event` field.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::StageChanged { .. } => "stage_changed",
+            Self::ChurnRiskChanged { .. } => "churn_risk_changed",
+            Self::GoalOpened { .. } => "goal_opened",
+            Self::GoalClosed { .. } => "goal_closed",
+            Self::RepeatContact { .. } => "repeat_contact",
+            Self::FollowUpDue { .. } => "follow_up_due",
+        }
+    }
+}
+
 /// How likely the customer is to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
