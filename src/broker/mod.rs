@@ -1,6 +1,9 @@
 //! RabbitMQ, and the in-process broker of the embedded mode behind the same traits with the same acknowledgement
 //! semantics. This room moves bytes: it knows no wire format.
 
+pub mod embedded;
+pub mod parked;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +12,7 @@ use chrono::{DateTime, Utc};
 use crate::store::Destination;
 
 /// A message as the broker delivered it. It leaves only through [`Delivery::settle`]; dropped unsettled it goes back to
-/// the queue when its channel closes, so a drop is never success.
+/// the queue and counts as a delivery, so a drop is never success.
 #[must_use = "a delivery must be settled"]
 pub struct Delivery {
     /// The body.
