@@ -14,9 +14,8 @@ missing_packages() {
   [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
   command -v curl >/dev/null || echo curl
   command -v python3 >/dev/null || echo python3
-  if [ -z "${LIBTORCH-}" ] && ! libtorch_is_whole "$SMISTA_LIBTORCH_CACHE" && ! python3 -m pip --version >/dev/null 2>&1; then
-    echo python3-pip
-  fi
+  [ "$1" != rust ] && [ -z "${LIBTORCH-}" ] && ! libtorch_is_whole "$SMISTA_LIBTORCH_CACHE" &&
+    ! python3 -m pip --version >/dev/null 2>&1 && echo python3-pip
   [ "$1" = test ] || return 0
   [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
   found=(/usr/lib/postgresql/*/bin/initdb)
@@ -65,12 +64,13 @@ bring_rust() {
   if ! use_rust; then
     command -v rustup >/dev/null || install_rustup
     say "installing Rust $RUST_VERSION"
-    rustup toolchain install "$RUST_VERSION" --profile minimal >&2 && use_rust ||
+    if ! rustup toolchain install "$RUST_VERSION" --profile minimal >&2 || ! use_rust; then
       die "Rust $RUST_VERSION could not be installed (the build needs at least that)." \
         "Install it by hand (https://rustup.rs) and run scripts/setup again."
+    fi
   fi
   note "Rust: $(rustc --version)"
-  [ "$1" = test ] || return 0
+  [ "$1" != build ] || return 0
   cargo clippy --version >/dev/null 2>&1 || components+=(clippy)
   cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt)
   [ ${#components[@]} -eq 0 ] && return
@@ -89,10 +89,11 @@ install_rustup() {
   installer=$(mktemp)
   on_exit "rm -f '$installer'"
   say "installing rustup with the installer from rustup.rs"
-  curl --proto '=https' --tlsv1.2 -fsSL --connect-timeout 10 -o "$installer" https://sh.rustup.rs &&
-    sh "$installer" -y --quiet --no-modify-path --profile minimal --default-toolchain none >&2 ||
+  if ! curl --proto '=https' --tlsv1.2 -fsSL --connect-timeout 10 -o "$installer" https://sh.rustup.rs ||
+    ! sh "$installer" -y --quiet --no-modify-path --profile minimal --default-toolchain none >&2; then
     die "there is no Rust here, and rustup could not be installed." \
       "Install Rust $RUST_VERSION or later (https://rustup.rs, or your distribution) and run scripts/setup again."
+  fi
   PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
   export PATH
 }
