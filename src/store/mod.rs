@@ -1,6 +1,15 @@
 //! What must survive: inbox, customer state, decisions, outbox, in one database transaction per message. One trait;
 //! SQLite (embedded default) and PostgreSQL behind it.
 
+mod identity;
+mod link;
+mod postgres;
+mod sql;
+pub mod sqlite;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -112,9 +121,15 @@ impl StoreError {
 /// The store. Implementations are shared by all lanes.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// The customer that a key and its identity hashes stand for. The first call binds unknown identities to the
-    /// customer found (or to `key`); later calls find it again through any of them.
-    async fn resolve_customer(&self, key: &str, identities: &[String]) -> Result<String, StoreError>;
+    /// Whose message it is: the customer id given, else whom the conversation or one of the identity hashes is known
+    /// to belong to, else the conversation itself, which stands in until its customer turns up. Unknown identities are
+    /// bound to the answer before it is given, so that two messages of one unknown sender agree on it.
+    async fn resolve_customer(
+        &self,
+        customer_id: Option<&str>,
+        conversation_id: &str,
+        identities: &[String],
+    ) -> Result<String, StoreError>;
 
     /// The customer's state; the empty state at epoch 0 when unknown.
     async fn customer(&self, customer: &str) -> Result<CustomerState, StoreError>;
@@ -139,4 +154,58 @@ pub trait Store: Send + Sync {
 
     /// Whether the database answers; for readiness and `doctor`.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// How much is kept; for metrics and `doctor`.
+    async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// Forgets messages decided before a time, with their decisions and what was published of them; messages with
+    /// something still to be published stay. Returns how many. A message delivered again after that is decided again.
+    async fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+
+    /// Erases everything kept of a customer: state, identities, messages, decisions, and what waits to be published.
+    async fn erase(&self, customer: &str) -> Result<Erased, StoreError>;
+}
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Customers with a state.
+    pub customers: u64,
+    /// Messages decided.
+    pub messages: u64,
+    /// Messages not confirmed by the broker yet.
+    pub unsent: u64,
+    /// When the oldest of those was written.
+    pub oldest_unsent: Option<DateTime<Utc>>,
+}
+
+/// What an erasure removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Erased {
+    /// The customer had a state.
+    pub state: bool,
+    /// Messages, each with its decision.
+    pub messages: u64,
+    /// Identity and conversation bindings.
+    pub identities: u64,
+}
+
+/// Opens the store that the configuration names and brings its schema up to date.
+pub async fn open(config: &crate::config::Store) -> Result<Arc<dyn Store>, StoreError> {
+    let url = match &config.url_file {
+        None => config.url.clone(),
+        Some(path) => tokio::fs::read_to_string(path)
+            .await
+            .map_err(|error| StoreError::Open(format!("{} cannot be read: {error}", path.display())))?,
+    };
+    let url = url.trim();
+    let limit = Duration::from_secs(config.statement_timeout_s.max(1));
+    if url.starts_with("sqlite:") {
+        Ok(Arc::new(sqlite::open(url, config.max_connections, limit).await?))
+    } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        Ok(Arc::new(postgres::open(url, config.max_connections, limit).await?))
+    } else {
+        // The address may hold a password: it is not repeated.
+        Err(StoreError::Open("store.url must begin with sqlite: or postgres://".to_owned()))
+    }
 }

@@ -193,7 +193,8 @@ impl Decided<'_> {
         if self.duplicate {
             counter!(Metric::Duplicates.name()).increment(1);
         } else {
-            counter!(Metric::Decided.name(), "channel" => self.channel, "priority" => self.priority).increment(1);
+            counter!(Metric::Decided.name(), "channel" => self.channel, "priority" => self.priority)
+                .increment(1);
         }
         histogram!(Metric::Latency.name()).record(self.took.as_secs_f64());
         debug!(

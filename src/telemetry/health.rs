@@ -38,7 +38,11 @@ pub struct Health(Arc<RwLock<Parts>>);
 impl Default for Health {
     fn default() -> Self {
         let starting = PartState { ok: false, detail: "starting".to_owned() };
-        Self(Arc::new(RwLock::new(Parts { broker: starting.clone(), store: starting.clone(), engine: starting })))
+        Self(Arc::new(RwLock::new(Parts {
+            broker: starting.clone(),
+            store: starting.clone(),
+            engine: starting,
+        })))
     }
 }
 

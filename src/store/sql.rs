@@ -1,0 +1,436 @@
+//! The store over a [`Database`]: which statements run in which transaction. The same SQL runs on both databases.
+
+use std::future::Future;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::identity::{self, Binding, Known};
+use super::link::{Cell, Database, Link, Param, cells};
+use super::{
+    Committed, Counts, CustomerState, Destination, Effect, Erased, OutboxMessage, ReplayRecord, Store,
+    StoreError,
+};
+use crate::interaction::Interaction;
+use crate::routing::Decision;
+use Param::{Int, Text};
+
+/// Messages purged in one transaction, so that commits get their turn in between.
+const PURGE_STEP: i64 = 500;
+
+/// A store on some database.
+pub(super) struct SqlStore<D> {
+    database: D,
+}
+
+impl<D: Database> SqlStore<D> {
+    pub fn new(database: D) -> Self {
+        Self { database }
+    }
+
+    /// Bounds a call in time: a database that does not answer at all raises no error of its own.
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.database.limit(), call).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
+        }
+    }
+
+    async fn read(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
+        self.within(async {
+            let mut link = self.database.read().await?;
+            let rows = link.rows(sql, params).await?;
+            link.abandon().await?;
+            Ok(rows)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<D: Database> Store for SqlStore<D> {
+    async fn resolve_customer(
+        &self,
+        customer_id: Option<&str>,
+        conversation_id: &str,
+        identities: &[String],
+    ) -> Result<String, StoreError> {
+        self.within(async {
+            let mut link = self.database.read().await?;
+            let known = known(&mut *link, conversation_id, identities).await?;
+            link.abandon().await?;
+            let plan = identity::plan(customer_id, conversation_id, &known);
+            if plan.is_done() {
+                return Ok(plan.customer);
+            }
+            let mut link = self.database.write().await?;
+            for identity in &plan.bind {
+                // Whoever comes second waits here for the first and then finds the identity bound.
+                let params = [Text(identity), Text(&plan.customer), Int(plan.stand_in.into())];
+                link.execute(BIND, &params).await?;
+            }
+            let known = self::known(&mut *link, conversation_id, identities).await?;
+            let plan = identity::plan(customer_id, conversation_id, &known);
+            for stand_in in &plan.absorb {
+                absorb(&mut *link, stand_in, &plan.customer).await?;
+            }
+            link.commit().await?;
+            Ok(plan.customer)
+        })
+        .await
+    }
+
+    async fn customer(&self, customer: &str) -> Result<CustomerState, StoreError> {
+        let rows =
+            self.read("SELECT epoch, journey FROM customers WHERE customer = $1", &[Text(customer)]).await?;
+        let mut state = CustomerState { customer: customer.to_owned(), ..CustomerState::default() };
+        if let Some(row) = rows.into_iter().next() {
+            let [epoch, journey] = cells(row)?;
+            state.epoch = epoch.int()?;
+            state.journey = parsed(journey)?;
+        }
+        Ok(state)
+    }
+
+    async fn decided(&self, message_id: &str) -> Result<Option<(Decision, Vec<OutboxMessage>)>, StoreError> {
+        self.within(async {
+            let mut link = self.database.read().await?;
+            let found = decided(&mut *link, message_id).await?;
+            link.abandon().await?;
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn commit(&self, effect: Effect) -> Result<Committed, StoreError> {
+        let rows = Rows::of(&effect)?;
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let written = write(&mut *link, &effect, &rows).await?;
+            match written {
+                Written::All => {
+                    link.commit().await?;
+                    Ok(Committed::New)
+                }
+                Written::Stale => {
+                    link.abandon().await?;
+                    Ok(Committed::Stale)
+                }
+                Written::Duplicate => {
+                    let found = decided(&mut *link, &effect.decision.message_id).await?;
+                    link.abandon().await?;
+                    let (decision, unsent) = found.ok_or_else(|| {
+                        StoreError::Corrupt(format!(
+                            "no decision for inbox row {}",
+                            effect.decision.message_id
+                        ))
+                    })?;
+                    Ok(Committed::Duplicate(Box::new(decision), unsent))
+                }
+            }
+        })
+        .await
+    }
+
+    async fn mark_sent(&self, ids: &[String], at: DateTime<Utc>) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.within(async {
+            let mut link = self.database.write().await?;
+            for id in ids {
+                link.execute(MARK_SENT, &[Text(id), Int(at.timestamp_micros())]).await?;
+            }
+            link.commit().await
+        })
+        .await
+    }
+
+    async fn unsent(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<OutboxMessage>, StoreError> {
+        let rows = self.read(UNSENT, &[Int(before.timestamp_micros()), Int(limit.into())]).await?;
+        rows.into_iter().map(outbox_message).collect()
+    }
+
+    async fn replay_record(&self, decision: Uuid) -> Result<Option<ReplayRecord>, StoreError> {
+        let id = decision.to_string();
+        let rows = self
+            .read("SELECT interaction, before, decision FROM decisions WHERE decision_id = $1", &[Text(&id)])
+            .await?;
+        rows.into_iter()
+            .next()
+            .map(|row| {
+                let [interaction, before, decision] = cells(row)?;
+                let (interaction, before): (Interaction, _) = (parsed(interaction)?, parsed(before)?);
+                let decision: Decision = parsed(decision)?;
+                Ok(ReplayRecord { interaction, customer: decision.customer_id.clone(), before, decision })
+            })
+            .transpose()
+    }
+
+    async fn recent_decisions(&self, limit: u32) -> Result<Vec<Decision>, StoreError> {
+        let rows = self
+            .read(
+                "SELECT decision FROM decisions ORDER BY decided_at DESC, decision_id LIMIT $1",
+                &[Int(limit.into())],
+            )
+            .await?;
+        rows.into_iter().map(|row| cells(row).and_then(|[decision]| parsed(decision))).collect()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read("SELECT COUNT(*) FROM customers WHERE epoch < 0", &[]).await.map(|_| ())
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        let rows = self.read(COUNTS, &[]).await?;
+        let row = rows.into_iter().next().unwrap_or_default();
+        let [customers, messages, unsent, oldest] = cells(row)?;
+        let count = |cell: Cell| cell.int().map(|count| u64::try_from(count).unwrap_or(0));
+        let oldest_unsent = match oldest {
+            Cell::Null => None,
+            cell => DateTime::from_timestamp_micros(cell.int()?),
+        };
+        Ok(Counts {
+            customers: count(customers)?,
+            messages: count(messages)?,
+            unsent: count(unsent)?,
+            oldest_unsent,
+        })
+    }
+
+    async fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let mut purged = 0;
+        loop {
+            let step = self
+                .within(async {
+                    let mut link = self.database.write().await?;
+                    let step =
+                        link.execute(PURGE, &[Int(before.timestamp_micros()), Int(PURGE_STEP)]).await?;
+                    link.commit().await?;
+                    Ok(step)
+                })
+                .await?;
+            purged += step;
+            if step == 0 {
+                return Ok(purged);
+            }
+        }
+    }
+
+    async fn erase(&self, customer: &str) -> Result<Erased, StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let customer = [Text(customer)];
+            // State first: a commit under way for this customer waits for it or makes this wait, then finds it gone.
+            let state = link.execute("DELETE FROM customers WHERE customer = $1", &customer).await? > 0;
+            let messages = link.execute("DELETE FROM inbox WHERE customer = $1", &customer).await?;
+            let identities = link.execute("DELETE FROM identities WHERE customer = $1", &customer).await?;
+            link.commit().await?;
+            Ok(Erased { state, messages, identities })
+        })
+        .await
+    }
+}
+
+const BIND: &str = "INSERT INTO identities (identity, customer, stand_in) VALUES ($1, $2, $3) \
+    ON CONFLICT (identity) DO NOTHING";
+
+/// The stand-in mark is that of the customer's row, written just before.
+const BIND_CONVERSATION: &str = "INSERT INTO identities (identity, customer, stand_in) \
+    SELECT $1, customer, stand_in FROM customers WHERE customer = $2 ON CONFLICT (identity) DO NOTHING";
+
+const INBOX: &str = "INSERT INTO inbox (message_id, customer, decision_id, decided_at) VALUES ($1, $2, $3, $4) \
+    ON CONFLICT (message_id) DO NOTHING";
+
+/// Takes the customer's row lock, and changes nothing when another commit came first.
+const UPDATE_CUSTOMER: &str = "UPDATE customers SET epoch = epoch + 1, journey = $2, updated_at = $3 WHERE customer = $1 AND epoch = $4";
+
+const INSERT_CUSTOMER: &str = "INSERT INTO customers (customer, epoch, journey, updated_at, stand_in) \
+    SELECT $1, 1, $2, $3, CASE WHEN $4 = 1 OR EXISTS \
+        (SELECT 1 FROM identities WHERE customer = $1 AND stand_in = 1) THEN 1 ELSE 0 END \
+    WHERE NOT EXISTS (SELECT 1 FROM customers WHERE customer = $1) ON CONFLICT (customer) DO NOTHING";
+
+const DECISION: &str = "INSERT INTO decisions (decision_id, message_id, decided_at, decision, interaction, before) \
+    VALUES ($1, $2, $3, $4, $5, $6)";
+
+const OUTBOX: &str = "INSERT INTO outbox (id, message_id, destination, routing_key, body, created_at) \
+    VALUES ($1, $2, $3, $4, $5, $6)";
+
+const MARK_SENT: &str = "UPDATE outbox SET sent_at = $2 WHERE id = $1 AND sent_at IS NULL";
+
+const UNSENT: &str = "SELECT id, destination, routing_key, body FROM outbox \
+    WHERE sent_at IS NULL AND created_at < $1 ORDER BY seq LIMIT $2";
+
+const UNSENT_OF: &str = "SELECT id, destination, routing_key, body FROM outbox \
+    WHERE message_id = $1 AND sent_at IS NULL ORDER BY seq";
+
+const DECIDED: &str = "SELECT d.decision FROM inbox i JOIN decisions d ON d.decision_id = i.decision_id \
+    WHERE i.message_id = $1";
+
+const COUNTS: &str = "SELECT (SELECT COUNT(*) FROM customers), (SELECT COUNT(*) FROM inbox), \
+    (SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL), \
+    (SELECT MIN(created_at) FROM outbox WHERE sent_at IS NULL)";
+
+/// Decisions and outbox rows go with their inbox row.
+const PURGE: &str = "DELETE FROM inbox WHERE message_id IN (SELECT i.message_id FROM inbox i \
+    WHERE i.decided_at < $1 AND NOT EXISTS \
+        (SELECT 1 FROM outbox o WHERE o.message_id = i.message_id AND o.sent_at IS NULL) LIMIT $2)";
+
+enum Written {
+    All,
+    Duplicate,
+    Stale,
+}
+
+/// What of an effect is stored as text, made before the transaction begins.
+struct Rows {
+    after: String,
+    before: String,
+    interaction: String,
+    decision: String,
+    decision_id: String,
+}
+
+impl Rows {
+    fn of(effect: &Effect) -> Result<Self, StoreError> {
+        Ok(Self {
+            after: json(&effect.after)?,
+            before: json(&effect.before.journey)?,
+            interaction: json(&effect.interaction)?,
+            decision: json(&effect.decision)?,
+            decision_id: effect.decision.decision_id.to_string(),
+        })
+    }
+}
+
+async fn write(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> Result<Written, StoreError> {
+    let (decision, customer) = (&effect.decision, effect.before.customer.as_str());
+    let at = Int(decision.decided_at.timestamp_micros());
+    let message = Text(&decision.message_id);
+    let inbox = [message, Text(customer), Text(&rows.decision_id), at];
+    if link.execute(INBOX, &inbox).await? == 0 {
+        return Ok(Written::Duplicate);
+    }
+    let conversation = &effect.interaction.conversation_id;
+    let changed = if effect.before.epoch == 0 {
+        let stands_in = effect.interaction.customer_id.is_none() && customer == conversation;
+        let row = [Text(customer), Text(&rows.after), at, Int(stands_in.into())];
+        link.execute(INSERT_CUSTOMER, &row).await?
+    } else {
+        let row = [Text(customer), Text(&rows.after), at, Int(effect.before.epoch)];
+        link.execute(UPDATE_CUSTOMER, &row).await?
+    };
+    if changed == 0 {
+        return Ok(Written::Stale);
+    }
+    if customer != conversation {
+        let key = identity::conversation_key(conversation);
+        link.execute(BIND_CONVERSATION, &[Text(&key), Text(customer)]).await?;
+    }
+    let made_from = [Text(&rows.decision), Text(&rows.interaction), Text(&rows.before)];
+    let [body, interaction, before] = made_from;
+    link.execute(DECISION, &[Text(&rows.decision_id), message, at, body, interaction, before]).await?;
+    for row in &effect.outbox {
+        let destination = Text(destination_name(row.destination));
+        let row = [Text(&row.id), message, destination, Text(&row.routing_key), Text(&row.body), at];
+        link.execute(OUTBOX, &row).await?;
+    }
+    Ok(Written::All)
+}
+
+async fn decided(
+    link: &mut dyn Link,
+    message_id: &str,
+) -> Result<Option<(Decision, Vec<OutboxMessage>)>, StoreError> {
+    let Some(row) = link.rows(DECIDED, &[Text(message_id)]).await?.into_iter().next() else {
+        return Ok(None);
+    };
+    let [decision] = cells(row)?;
+    let unsent = link.rows(UNSENT_OF, &[Text(message_id)]).await?;
+    let unsent = unsent.into_iter().map(outbox_message).collect::<Result<_, _>>()?;
+    Ok(Some((parsed(decision)?, unsent)))
+}
+
+async fn known(
+    link: &mut dyn Link,
+    conversation_id: &str,
+    identities: &[String],
+) -> Result<Known, StoreError> {
+    let own = link
+        .rows("SELECT stand_in FROM customers WHERE customer = $1 AND stand_in = 1", &[Text(conversation_id)])
+        .await?;
+    let mut known = Known {
+        conversation: binding(link, &identity::conversation_key(conversation_id)).await?,
+        conversation_stands_in: !own.is_empty(),
+        identities: Vec::with_capacity(identities.len()),
+    };
+    for identity in identities {
+        known.identities.push((identity.clone(), binding(link, identity).await?));
+    }
+    Ok(known)
+}
+
+async fn binding(link: &mut dyn Link, identity: &str) -> Result<Option<Binding>, StoreError> {
+    let rows =
+        link.rows("SELECT customer, stand_in FROM identities WHERE identity = $1", &[Text(identity)]).await?;
+    rows.into_iter()
+        .next()
+        .map(|row| {
+            let [customer, stand_in] = cells(row)?;
+            Ok(Binding { customer: customer.text()?, stand_in: stand_in.int()? == 1 })
+        })
+        .transpose()
+}
+
+/// Gives a stand-in's identities, messages and, where the customer has none yet, its history to the customer.
+async fn absorb(link: &mut dyn Link, stand_in: &str, customer: &str) -> Result<(), StoreError> {
+    let both = [Text(stand_in), Text(customer)];
+    // Takes the row lock before the row is copied.
+    let lock = "UPDATE customers SET stand_in = 0 WHERE customer = $1 AND stand_in = 1";
+    if link.execute(lock, &[Text(stand_in)]).await? > 0 {
+        let copy = "INSERT INTO customers (customer, epoch, journey, updated_at, stand_in) \
+            SELECT $2, epoch + 1, journey, updated_at, 0 FROM customers WHERE customer = $1 \
+            ON CONFLICT (customer) DO NOTHING";
+        if link.execute(copy, &both).await? > 0 {
+            link.execute("DELETE FROM customers WHERE customer = $1", &[Text(stand_in)]).await?;
+        }
+    }
+    link.execute("UPDATE inbox SET customer = $2 WHERE customer = $1", &both).await?;
+    let rebind = "UPDATE identities SET customer = $2, stand_in = 0 WHERE customer = $1 AND stand_in = 1";
+    link.execute(rebind, &both).await?;
+    Ok(())
+}
+
+fn outbox_message(row: Vec<Cell>) -> Result<OutboxMessage, StoreError> {
+    let [id, destination, routing_key, body] = cells(row)?;
+    let destination = destination.text()?;
+    let known = [Destination::Decisions, Destination::Events, Destination::Corrections, Destination::Parked];
+    let destination = known
+        .into_iter()
+        .find(|known| destination_name(*known) == destination)
+        .ok_or_else(|| StoreError::Corrupt(format!("unknown destination {destination}")))?;
+    Ok(OutboxMessage { id: id.text()?, destination, routing_key: routing_key.text()?, body: body.text()? })
+}
+
+fn destination_name(destination: Destination) -> &'static str {
+    match destination {
+        Destination::Decisions => "decisions",
+        Destination::Events => "events",
+        Destination::Corrections => "corrections",
+        Destination::Parked => "parked",
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn parsed<T: DeserializeOwned>(cell: Cell) -> Result<T, StoreError> {
+    serde_json::from_str(&cell.text()?).map_err(|error| StoreError::Corrupt(error.to_string()))
+}

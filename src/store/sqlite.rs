@@ -1,0 +1,185 @@
+//! SQLite: write-ahead log, every commit on the disk before it counts, foreign keys checked. One connection writes, so
+//! writers queue inside the process instead of failing on a busy file; others read beside it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Column, Row, Transaction, TypeInfo, ValueRef};
+
+use super::link::{Cell, Database, Link, Param, failed, not_opened};
+use super::sql::SqlStore;
+use super::{Store, StoreError};
+
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "store", include_str!("../../migrations/sqlite/0001_store.sql"))];
+/// Several processes may open a new file at once; the losers find it done on the next try.
+const OPEN_TRIES: u32 = 5;
+
+/// Opens `sqlite:PATH`, creating the file if need be; `sqlite::memory:` lives as long as the store.
+pub(super) async fn open(
+    url: &str,
+    connections: u32,
+    limit: Duration,
+) -> Result<impl Store + use<>, StoreError> {
+    let wrong = |error: sqlx::Error| StoreError::Open(error.to_string());
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(wrong)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(limit);
+    let in_memory = url.contains(":memory:");
+    let one = SqlitePoolOptions::new()
+        .max_connections(1)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(limit);
+    let writer = one.connect_with(options.clone()).await.map_err(|error| match failed(error) {
+        StoreError::Unavailable(why) | StoreError::Corrupt(why) => StoreError::Open(why),
+        other @ StoreError::Open(_) => other,
+    })?;
+    migrate(&writer).await?;
+    let reader = if in_memory {
+        writer.clone()
+    } else {
+        SqlitePoolOptions::new()
+            .max_connections(connections.max(1))
+            .acquire_timeout(limit)
+            .connect_with(options.pragma("query_only", "1"))
+            .await
+            .map_err(failed)?
+    };
+    Ok(SqlStore::new(SqliteDatabase { writer, reader, limit }))
+}
+
+/// An empty store in memory, for tests and dry runs.
+pub async fn memory() -> Result<std::sync::Arc<dyn Store>, StoreError> {
+    Ok(std::sync::Arc::new(open("sqlite::memory:", 1, Duration::from_secs(10)).await?))
+}
+
+async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
+    let migrator = migrator(&MIGRATIONS);
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match migrator.run(pool).await {
+            Ok(()) => return Ok(()),
+            Err(error) if tries == OPEN_TRIES || matches!(not_opened(&error), StoreError::Unavailable(_)) => {
+                return Err(not_opened(&error));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(20 << tries)).await,
+        }
+    }
+}
+
+/// The migrations of one database, embedded.
+pub(super) fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = migrations
+        .iter()
+        .map(|(version, name, sql)| {
+            Migration::new(*version, (*name).into(), MigrationType::Simple, (*sql).into(), false)
+        })
+        .collect::<Vec<_>>();
+    Migrator { migrations: migrations.into(), ..Migrator::DEFAULT }
+}
+
+struct SqliteDatabase {
+    writer: SqlitePool,
+    reader: SqlitePool,
+    limit: Duration,
+}
+
+#[async_trait]
+impl Database for SqliteDatabase {
+    async fn read(&self) -> Result<Box<dyn Link>, StoreError> {
+        Ok(Box::new(Reading(self.reader.acquire().await.map_err(failed)?)))
+    }
+
+    async fn write(&self) -> Result<Box<dyn Link>, StoreError> {
+        // Immediate: a transaction that reads first and writes later could find the file taken in between.
+        Ok(Box::new(Writing(self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?)))
+    }
+
+    fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+struct Reading(PoolConnection<Sqlite>);
+
+struct Writing(Transaction<'static, Sqlite>);
+
+#[async_trait]
+impl Link for Reading {
+    async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+        Ok(bound(sql, params).execute(&mut *self.0).await.map_err(failed)?.rows_affected())
+    }
+
+    async fn rows(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
+        read(&bound(sql, params).fetch_all(&mut *self.0).await.map_err(failed)?)
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn abandon(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Link for Writing {
+    async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+        Ok(bound(sql, params).execute(&mut *self.0).await.map_err(failed)?.rows_affected())
+    }
+
+    async fn rows(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
+        read(&bound(sql, params).fetch_all(&mut *self.0).await.map_err(failed)?)
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.0.commit().await.map_err(failed)
+    }
+
+    async fn abandon(self: Box<Self>) -> Result<(), StoreError> {
+        self.0.rollback().await.map_err(failed)
+    }
+}
+
+fn bound<'q>(sql: &'static str, params: &[Param<'q>]) -> Query<'q, Sqlite, SqliteArguments<'q>> {
+    params.iter().fold(sqlx::query(sql), |query, param| match *param {
+        Param::Text(text) => query.bind(text),
+        Param::Int(int) => query.bind(int),
+    })
+}
+
+fn read(rows: &[SqliteRow]) -> Result<Vec<Vec<Cell>>, StoreError> {
+    rows.iter()
+        .map(|row| {
+            row.columns()
+                .iter()
+                .map(|column| {
+                    let index = column.ordinal();
+                    let value = row.try_get_raw(index).map_err(failed)?;
+                    let kind = value.type_info().name().to_owned();
+                    match kind.as_str() {
+                        _ if value.is_null() => Ok(Cell::Null),
+                        "INTEGER" => row.try_get(index).map(Cell::Int).map_err(failed),
+                        _ => row.try_get(index).map(Cell::Text).map_err(failed),
+                    }
+                })
+                .collect()
+        })
+        .collect()
+}
