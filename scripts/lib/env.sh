@@ -1,7 +1,7 @@
 # Sourced by the scripts: finds Rust and libtorch and exports what the build needs. Installs nothing.
 # shellcheck shell=bash
 
-SMISTA_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+SMISTA_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/../.." && pwd)
 SMISTA_LIBTORCH_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/smista/libtorch-2.4.0
 RUST_VERSION=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$SMISTA_ROOT/Cargo.toml")
 
