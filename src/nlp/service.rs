@@ -501,7 +501,9 @@ mod tests {
         let handle = EngineHandle::spawn(build, EngineSettings::default()).unwrap();
         assert!(handle.infer(windows(&[13])).await[0].is_err());
         let answers = handle.infer(windows(&[1])).await;
-        assert!(matches!(&answers[0], Err(EngineError::Runtime(reason)) if reason.contains("weights are gone")));
+        assert!(
+            matches!(&answers[0], Err(EngineError::Runtime(reason)) if reason.contains("weights are gone"))
+        );
         assert!(matches!(handle.health(), EngineHealth::Failing(_)));
     }
 }

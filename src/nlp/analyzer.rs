@@ -1,0 +1,422 @@
+//! From an interaction to what it means: one request to the engine per message, then the heads, the cue rules and the
+//! rules that follow from them. Knows nothing of the customer's history.
+
+mod pieces;
+
+use super::cues::{Cue, CueError, Cues};
+use super::decode::{Decoded, decode};
+use super::derive::{self, Task};
+use super::engine::{EngineError, Window, WindowOutput};
+use super::labels::{SentimentLabel, SignalKind};
+use super::language::{LanguageGuesser, UnknownLanguage};
+use super::merge::{Merged, Part, merge};
+use super::pack::Heads;
+use super::questions::questions;
+use super::scripted;
+use super::service::EngineHandle;
+use super::signals::{Place, merge_signals};
+use super::tokens::TokenError;
+use super::understanding::{
+    Complexity, Language, Scored, Sentiment, Signal, SignalSource, TurnSentiment, Understanding,
+};
+use super::windows::{WindowMaker, WordWindows};
+use crate::interaction::{Author, Interaction};
+use pieces::{Piece, thirds};
+
+/// Cue rules this sure that a machine wrote the message make the engine needless.
+const SURE_AUTO_REPLY: f32 = 0.9;
+
+/// What the engine's answers mean: the labels and calibration of its heads, and how text is cut for it.
+pub struct Model {
+    /// From the pack's manifest.
+    pub heads: Heads,
+    /// The pack's tokenizer.
+    pub windows: Box<dyn WindowMaker>,
+    /// The pack's version.
+    pub version: String,
+}
+
+impl Model {
+    /// The scripted engine's: for tests and dry runs.
+    pub fn scripted() -> Self {
+        Self {
+            heads: scripted::manifest(),
+            windows: Box::new(WordWindows::default()),
+            version: scripted::version(),
+        }
+    }
+}
+
+/// Why an analyzer cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyzerError {
+    /// A language is unknown.
+    #[error(transparent)]
+    Language(#[from] UnknownLanguage),
+    /// The cue rules are faulty.
+    #[error(transparent)]
+    Cues(#[from] CueError),
+}
+
+/// Why a message cannot be analysed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnalyzeError {
+    /// The tokenizer refused the text.
+    #[error(transparent)]
+    Text(#[from] TokenError),
+    /// The engine failed on a window.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl AnalyzeError {
+    /// Whether the same message would fail again: the text is at fault, not the engine.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Text(_) => true,
+            Self::Engine(error) => {
+                matches!(error, EngineError::WindowLength { .. } | EngineError::UnknownToken { .. })
+            }
+        }
+    }
+}
+
+/// Understands messages.
+pub struct Analyzer {
+    model: Model,
+    engine: EngineHandle,
+    languages: LanguageGuesser,
+    cues: Cues,
+    version: String,
+}
+
+impl std::fmt::Debug for Analyzer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Analyzer").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl Analyzer {
+    /// For a model, the engine that runs it, the enabled languages (ISO 639-1) and the one to assume.
+    pub fn new(
+        model: Model,
+        engine: EngineHandle,
+        languages: &[String],
+        default_language: &str,
+    ) -> Result<Self, AnalyzerError> {
+        let cues = Cues::new(languages)?;
+        let version = format!("{}+cues@{}", model.version, cues.version());
+        let languages = LanguageGuesser::new(languages, default_language)?;
+        Ok(Self { model, engine, languages, cues, version })
+    }
+
+    /// The model version of decisions: the pack's, and that of the cue rules.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The engine, for health and counts.
+    pub fn engine(&self) -> &EngineHandle {
+        &self.engine
+    }
+
+    /// What a message means. The engine is not asked about messages of the contact centre's own side, of machines, or
+    /// without words. Its answers are all or nothing: a failed window fails the message, for the caller to try again.
+    pub async fn analyze(&self, interaction: &Interaction) -> Result<Understanding, AnalyzeError> {
+        let reading = self.read(interaction);
+        if let Some(known) = self.without_engine(interaction, &reading) {
+            return Ok(known);
+        }
+        let mut windows = self.model.windows.windows(&reading.document)?;
+        if windows.is_empty() {
+            return Ok(wordless(interaction, &reading));
+        }
+        let whole = windows.len();
+        let mut pieces = pieces::pieces(interaction, &reading.document, whole);
+        for piece in &mut pieces {
+            let own = self.model.windows.windows(&piece.text)?;
+            piece.windows = windows.len()..windows.len() + own.len();
+            windows.extend(own);
+        }
+        let sizes: Vec<usize> = windows.iter().map(|window| window.ids.len()).collect();
+        let places = places(&reading.document, &windows[..whole]);
+        let outputs: Vec<WindowOutput> =
+            self.engine.infer(windows).await.into_iter().collect::<Result<_, _>>()?;
+        let decoded: Vec<Decoded> = outputs.iter().map(|output| decode(&self.model.heads, output)).collect();
+        let parts: Vec<Part<'_>> = decoded
+            .iter()
+            .zip(&outputs)
+            .zip(&sizes)
+            .map(|((decoded, output), size)| Part { decoded, output, weight: weight(*size) })
+            .collect();
+        let merged = merge(&self.model.heads, parts.get(..whole).unwrap_or(&parts));
+        for piece in &mut pieces {
+            let own = parts.get(piece.windows.clone()).unwrap_or_default();
+            piece.score = mean_score(own);
+        }
+        Ok(understand(interaction, &reading, merged, &places, &pieces))
+    }
+
+    /// What the cue rules alone say: for when the engine fails and messages may not wait. Marked degraded. Sentiment
+    /// is neutral without confidence, and intents are only those that a signal implies.
+    pub fn analyze_cues_only(&self, interaction: &Interaction) -> Understanding {
+        let reading = self.read(interaction);
+        if let Some(known) = self.without_engine(interaction, &reading) {
+            return known;
+        }
+        let mut found = wordless(interaction, &reading);
+        found.signals = rounded(merge_signals(&reading.cues, &[], &[]));
+        found.questions = questions(&reading.document);
+        found.intents = implied(&found.signals);
+        found.abstained = found.intents.is_empty();
+        finish(interaction, &reading, &mut found);
+        found.degraded = true;
+        found
+    }
+
+    fn read(&self, interaction: &Interaction) -> Reading {
+        let document = interaction.document();
+        let language = self.languages.guess(&document, interaction.language_hint.as_deref());
+        let cues = self.cues.find(&document);
+        Reading { words: document.split_whitespace().count(), document, language, cues }
+    }
+
+    fn without_engine(&self, interaction: &Interaction, reading: &Reading) -> Option<Understanding> {
+        if !interaction.turns.iter().any(|turn| turn.speaker == Author::Customer) {
+            return Some(context(reading));
+        }
+        let written = reading
+            .cues
+            .iter()
+            .find(|cue| cue.signal == Some(SignalKind::AutoReply) && cue.confidence >= SURE_AUTO_REPLY);
+        (interaction.auto_reply.is_some() || written.is_some())
+            .then(|| auto_reply(reading, interaction.auto_reply.is_some(), written))
+    }
+}
+
+/// What is known of a message before the engine is asked.
+struct Reading {
+    document: String,
+    words: usize,
+    language: Language,
+    cues: Vec<Cue>,
+}
+
+fn understand(
+    interaction: &Interaction,
+    reading: &Reading,
+    merged: Merged,
+    places: &[Option<Place>],
+    pieces: &[Piece],
+) -> Understanding {
+    let score = merged.sentiment[2] - merged.sentiment[0];
+    let (at, confidence) =
+        (0..3).map(|at| (at, merged.sentiment[at])).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((1, 0.0));
+    let label = SentimentLabel::ALL.get(at).copied().unwrap_or(SentimentLabel::Neutral);
+    let (first, last) = thirds(pieces).unwrap_or((score, score));
+    let signals = merge_signals(&reading.cues, &merged.signals, places);
+    let mut found = Understanding {
+        language: reading.language.clone(),
+        sentiment: Sentiment {
+            label,
+            score: round(score),
+            confidence: round(confidence),
+            first_third: round(first),
+            last_third: round(last),
+            shift: round(round(last) - round(first)),
+        },
+        emotions: scored(merged.emotions),
+        abstained: merged.intents.is_empty(),
+        intents: scored(merged.intents),
+        stage: merged.stage.map(|(name, confidence)| Scored { name, confidence: round(confidence) }),
+        signals: rounded(signals),
+        goal: None,
+        complexity: Complexity::Standard,
+        effort: 0.0,
+        questions: questions(&reading.document),
+        turns: turns(interaction, pieces, score),
+        embedding: merged.embedding.into_iter().map(|value| (value * 1e4).round() / 1e4 + 0.0).collect(),
+        degraded: false,
+    };
+    if found.intent() == Some("smalltalk") {
+        // Small talk places nobody.
+        found.stage = None;
+    }
+    finish(interaction, reading, &mut found);
+    found
+}
+
+/// Fills in what follows from the rest.
+fn finish(interaction: &Interaction, reading: &Reading, found: &mut Understanding) {
+    let stage = found.stage.as_ref().map(|stage| stage.name);
+    found.goal = derive::goal(found.intent(), stage, !found.questions.is_empty());
+    let intents: Vec<String> = found.intents.iter().map(|intent| intent.name.clone()).collect();
+    let kinds: Vec<SignalKind> = found.signals.iter().map(|signal| signal.name).collect();
+    let negative = found.sentiment.label == SentimentLabel::Negative;
+    found.complexity =
+        derive::complexity(&Task { intents: &intents, signals: &kinds, negative, words: reading.words });
+    let turns = interaction.turns.iter().filter(|turn| turn.speaker == Author::Customer).count();
+    let ces = interaction.ratings.ces;
+    found.effort = round(derive::effort(&reading.cues, found.sentiment.score, reading.words, turns, ces));
+}
+
+fn blank(reading: &Reading) -> Understanding {
+    Understanding {
+        language: reading.language.clone(),
+        sentiment: Sentiment {
+            label: SentimentLabel::Neutral,
+            score: 0.0,
+            confidence: 0.0,
+            first_third: 0.0,
+            last_third: 0.0,
+            shift: 0.0,
+        },
+        emotions: Vec::new(),
+        intents: Vec::new(),
+        abstained: true,
+        stage: None,
+        signals: Vec::new(),
+        goal: None,
+        complexity: Complexity::Standard,
+        effort: 0.0,
+        questions: Vec::new(),
+        turns: Vec::new(),
+        embedding: Vec::new(),
+        degraded: false,
+    }
+}
+
+/// The contact centre's own words: context, which says nothing about what the customer feels or wants.
+fn context(reading: &Reading) -> Understanding {
+    let mut found = blank(reading);
+    found.sentiment.confidence = 1.0;
+    found
+}
+
+/// A machine's message: it feels and wants nothing.
+fn auto_reply(reading: &Reading, by_metadata: bool, written: Option<&Cue>) -> Understanding {
+    let mut found = context(reading);
+    found.intents = vec![Scored { name: "other".into(), confidence: 1.0 }];
+    found.abstained = false;
+    found.complexity = Complexity::Bot;
+    let source = if by_metadata { SignalSource::Metadata } else { SignalSource::Cue };
+    found.signals = vec![Signal {
+        name: SignalKind::AutoReply,
+        confidence: written.map_or(1.0, |cue| if by_metadata { 1.0 } else { cue.confidence }),
+        source,
+        span: written.map(|cue| cue.span),
+        text: written.map(|cue| cue.text.clone()),
+    }];
+    found
+}
+
+/// A message without words, e.g. a survey answer of scores alone: the scores tell the sentiment, if there are any.
+fn wordless(interaction: &Interaction, reading: &Reading) -> Understanding {
+    let mut found = blank(reading);
+    let ratings = interaction.ratings;
+    let shares = [
+        ratings.nps.map(|score| f32::from(score.min(10)) / 10.0),
+        ratings.csat.or(ratings.rating).map(|score| f32::from(score.clamp(1, 5) - 1) / 4.0),
+    ];
+    // The scale's ends are −1 and 1; NPS counts up to 6 as detractors and from 9 as promoters, as 2 and 4 of 5 stars.
+    if reading.words == 0
+        && let Some(share) = shares.into_iter().flatten().next()
+    {
+        let score = share * 2.0 - 1.0;
+        found.sentiment.score = round(score);
+        found.sentiment.first_third = round(score);
+        found.sentiment.last_third = round(score);
+        found.sentiment.confidence = 1.0;
+        found.sentiment.label = match share {
+            share if share >= 0.75 => SentimentLabel::Positive,
+            share if share <= 0.6 && ratings.nps.is_some() => SentimentLabel::Negative,
+            share if share <= 0.25 => SentimentLabel::Negative,
+            _ => SentimentLabel::Neutral,
+        };
+    }
+    finish(interaction, reading, &mut found);
+    found
+}
+
+/// The intents that signals stand for.
+fn implied(signals: &[Signal]) -> Vec<Scored<String>> {
+    let mut intents: Vec<Scored<String>> = signals
+        .iter()
+        .filter_map(|signal| {
+            let name = match signal.name {
+                SignalKind::Fraud => "security.fraud",
+                SignalKind::Outage => "technical.outage",
+                SignalKind::AgentRequest => "agent.request",
+                SignalKind::Praise => "praise",
+                SignalKind::PaymentDifficulty => "payment.problem",
+                _ => return None,
+            };
+            Some(Scored { name: name.to_owned(), confidence: signal.confidence })
+        })
+        .collect();
+    intents.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    intents.truncate(super::decode::MAX_INTENTS);
+    intents
+}
+
+/// The span of each window in the document; none for a window that is all of it.
+fn places(document: &str, windows: &[Window]) -> Vec<Option<Place>> {
+    if windows.len() < 2 {
+        return vec![None; windows.len()];
+    }
+    // Windows stand in order but may overlap, so each is looked for from where the one before began.
+    let mut from = 0;
+    windows
+        .iter()
+        .map(|window| {
+            let at = from + document.get(from..)?.find(&*window.text)?;
+            from = at;
+            let start = document.get(..at)?.chars().count();
+            let length = window.text.chars().count();
+            Some(([start, start + length], window.text.to_string()))
+        })
+        .collect()
+}
+
+fn turns(interaction: &Interaction, pieces: &[Piece], whole: f32) -> Vec<TurnSentiment> {
+    let mut customers =
+        interaction.turns.iter().enumerate().filter(|(_, turn)| turn.speaker == Author::Customer);
+    match (customers.next(), customers.next()) {
+        (Some((turn, _)), None) => vec![TurnSentiment { turn, score: round(whole) }],
+        _ => pieces
+            .iter()
+            .filter(|piece| !piece.windows.is_empty())
+            .filter_map(|piece| Some(TurnSentiment { turn: piece.turn?, score: round(piece.score) }))
+            .collect(),
+    }
+}
+
+fn mean_score(parts: &[Part<'_>]) -> f32 {
+    let total: f32 = parts.iter().map(|part| part.weight).sum();
+    if total <= 0.0 {
+        return 0.0;
+    }
+    parts.iter().map(|part| part.decoded.sentiment_score() * part.weight).sum::<f32>() / total
+}
+
+fn weight(tokens: usize) -> f32 {
+    // Special tokens carry nothing.
+    f32::from(u16::try_from(tokens.saturating_sub(2).max(1)).unwrap_or(u16::MAX))
+}
+
+fn scored<T>(pairs: Vec<(T, f32)>) -> Vec<Scored<T>> {
+    pairs.into_iter().map(|(name, confidence)| Scored { name, confidence: round(confidence) }).collect()
+}
+
+fn rounded(mut signals: Vec<Signal>) -> Vec<Signal> {
+    signals.iter_mut().for_each(|signal| signal.confidence = round(signal.confidence));
+    signals
+}
+
+/// Three decimals, so that noise of the arithmetic does not change a decision; never −0.
+fn round(value: f32) -> f32 {
+    (value * 1000.0).round() / 1000.0 + 0.0
+}
+
+#[cfg(test)]
+mod tests;
