@@ -113,8 +113,9 @@ mod tests {
             let words = text.split_whitespace().count();
             let pieces = split(&text, words);
             if !pieces.is_empty() {
-                let back: Vec<String> = pieces.iter().flat_map(|p| p.text.split_whitespace().map(str::to_owned)).collect();
-                prop_assert_eq!(back, text.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+                let letters = |text: &str| text.split_whitespace().collect::<String>();
+                let back: String = pieces.iter().map(|piece| letters(&piece.text)).collect();
+                prop_assert_eq!(back, letters(&text));
             }
         }
     }
