@@ -65,7 +65,7 @@ fn read(text: &str) -> WindowOutput {
                 .map_or(0.0, |(_, words)| count(words));
             match *intent {
                 // What nothing is known of.
-                "other" => 1.5,
+                "other" => 2.5,
                 _ if words > 0.0 => 2.0 + words.min(6.0),
                 _ => -1.0,
             }
