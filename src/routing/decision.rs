@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -169,6 +170,18 @@ pub enum Action {
     None,
 }
 
+impl Action {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SelfService => "self_service",
+            Self::Queue => "queue",
+            Self::Escalate => "escalate",
+            Self::None => "none",
+        }
+    }
+}
+
 /// Where it goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Route {
@@ -236,11 +249,49 @@ impl Decision {
     }
 }
 
-/// `sha256:…` of the canonical JSON (object keys sorted) of a value.
+/// `sha256:…` of the canonical JSON (object keys sorted) of a value. The keys are sorted here, not left to the map that
+/// `serde_json` happens to be built with.
 pub fn hash_json<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
-    let canonical = serde_json::to_vec(&serde_json::to_value(value)?)?;
+    let mut canonical = Vec::new();
+    write_canonical(&serde_json::to_value(value)?, &mut canonical)?;
     let hex: String = Sha256::digest(&canonical).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("sha256:{hex}"))
+}
+
+fn write_canonical(value: &Value, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    match value {
+        Value::Object(object) => {
+            let mut entries: Vec<_> = object.iter().collect();
+            entries.sort_unstable_by_key(|(key, _)| key.as_str());
+            out.push(b'{');
+            for (index, (key, value)) in entries.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                serde_json::to_writer(&mut *out, key)?;
+                out.push(b':');
+                write_canonical(value, out)?;
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_canonical(item, out)?;
+            }
+            out.push(b']');
+        }
+        plain => serde_json::to_writer(&mut *out, plain)?,
+    }
+    Ok(())
+}
+
+/// JSON Schema of a decision.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Decision)
 }
 
 fn millis<S: serde::Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {

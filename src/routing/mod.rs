@@ -11,12 +11,15 @@ pub mod handle;
 mod hours;
 pub mod policy;
 mod sample;
+pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod variables;
 
 pub use assemble::{Parts, assemble};
 pub use compile::Policy;
 pub use decide::{Routing, RuleTrace};
-pub use decision::Decision;
+pub use decision::{Decision, schema};
 pub use facts::Facts;
 pub use handle::PolicyHandle;
 pub use policy::PolicyError;

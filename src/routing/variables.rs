@@ -178,6 +178,20 @@ pub(super) fn lookup(path: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| variable.path == plain(path))
 }
 
+/// The reference of all facts as a Markdown table, as it stands in `docs/policy.md`.
+pub fn reference() -> String {
+    let mut table = String::from("| fact | type | says | words |\n|---|---|---|---|\n");
+    for variable in VARIABLES {
+        let words = variable.domain.map_or_else(String::new, |domain| {
+            domain().iter().map(|word| format!("`{word:?}`")).collect::<Vec<_>>().join(" ")
+        });
+        let absent = if variable.optional { "; may be absent: guard with `has(…)`" } else { "" };
+        let Variable { path, kind, doc, .. } = variable;
+        table.push_str(&format!("| `{path}` | {kind} | {doc}{absent} | {words} |\n"));
+    }
+    table
+}
+
 /// A CEL context that holds the facts whose root names are in `wanted`.
 pub(super) fn context(
     env: &Arc<Env>,
