@@ -4,6 +4,7 @@
 //! `async fn run(args: Args, config: Config) -> anyhow::Result<Outcome>`, named once in [`Command`] and once in
 //! [`dispatch`]. It prints with `writeln!(anstream::stdout(), …)?` so that a closed pipe ends it quietly.
 
+pub mod policy;
 pub mod schema;
 pub mod style;
 
@@ -72,6 +73,8 @@ impl Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// See the module.
+    Policy(policy::Args),
+    /// See the module.
     Schema(schema::Args),
 }
 
@@ -138,6 +141,7 @@ impl Global {
 pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     let config = || cli.global.load_config();
     match cli.command {
+        Command::Policy(args) => policy::run(args, config()?).await,
         Command::Schema(args) => schema::run(args, config()?).await,
     }
 }

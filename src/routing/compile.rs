@@ -402,6 +402,7 @@ impl Compiler<'_> {
                 "a rule that sets a priority or escalates needs a reason".to_owned(),
             );
         }
+        let line = self.line(&rule.when);
         let (when, found) = self.program(&rule.when, Some(&name), parts)?;
         let used: Vec<String> = when.references().variables().into_iter().map(str::to_owned).collect();
         let mut signals = found.signals;

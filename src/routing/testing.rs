@@ -122,7 +122,9 @@ fn parse(file: &str, text: &str) -> Result<Vec<Spanned<Case>>, PolicyError> {
 
 /// What is given in the tests, for checks over all of them.
 #[cfg(test)]
-pub(super) fn facts<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Vec<Facts>, PolicyError> {
+pub(super) fn facts<'a>(
+    files: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<Vec<Facts>, PolicyError> {
     let mut facts = Vec::new();
     for (file, text) in files {
         facts.extend(parse(file, text)?.into_iter().map(|case| case.into_inner().given));

@@ -76,7 +76,10 @@ expect = {}
     assert_eq!(results[0].failures.len(), 8, "{results:#?}");
     assert_eq!(results[0].line, 2);
     assert!(!results[1].passed());
-    let error = testing::run(&policy, [("x.toml", "[[case]]\nname = \"a\"\ngiven = { signals = [\"fire\"] }\nexpect = {}")]);
+    let error = testing::run(
+        &policy,
+        [("x.toml", "[[case]]\nname = \"a\"\ngiven = { signals = [\"fire\"] }\nexpect = {}")],
+    );
     assert!(error.unwrap_err().lines()[0].starts_with("x.toml:"), "names file and line");
     assert!(testing::run(&policy, [("x.toml", "case = []")]).is_err());
 }
@@ -86,7 +89,7 @@ fn mistakes_in_a_condition_are_found_when_the_policy_is_loaded() {
     let check = |when: &str, part: &str| {
         let faults = faults(when);
         assert_eq!(faults.len(), 1, "{when}: {faults:?}");
-        assert!(faults[0].contains(part) && faults[0].contains(":14: rule `bad`:"), "{when}: {}", faults[0]);
+        assert!(faults[0].contains(part) && faults[0].contains(":15: rule `bad`:"), "{when}: {}", faults[0]);
     };
     check("sentimnt.label == \"negative\"", "no fact `sentimnt.label` (did you mean `sentiment.label`?)");
     check("sentiment.lable == \"negative\"", "no fact `sentiment.lable`");
@@ -144,7 +147,8 @@ fn conditions_that_are_good_are_taken() {
 
 #[test]
 fn an_unknown_intent_is_a_warning_only() {
-    let policy = policy(&rule("own", "\"warranty.claim\" in intents || intent == \"refund.reqest\"", "flag = \"f\""));
+    let policy =
+        policy(&rule("own", "\"warranty.claim\" in intents || intent == \"refund.reqest\"", "flag = \"f\""));
     let warnings: Vec<_> = policy.warnings().iter().map(|fault| fault.describe("t.toml")).collect();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[1].contains("did you mean `refund.request`?"), "{warnings:?}");
@@ -169,10 +173,18 @@ fn mistakes_outside_conditions_are_found_with_their_line() {
     check(HEAD.replacen("always", "mon-fri", 1), 9, "no hours");
     check(format!("{HEAD}colour = 1\n"), 13, "colour");
     check(format!("{HEAD}{}", rule("a", "true", "prio = \"high\"")), 16, "prio");
-    check(format!("{HEAD}{}", rule("a", "true", "queue = \"othr\"")), 16, "rule `a`: there is no queue `othr`");
+    check(
+        format!("{HEAD}{}", rule("a", "true", "queue = \"othr\"")),
+        16,
+        "rule `a`: there is no queue `othr`",
+    );
     check(format!("{HEAD}{}", rule("a", "true", "")), 14, "no effect");
     check(format!("{HEAD}{}", rule("a", "true", "action = \"escalate\"")), 14, "write `escalate = true`");
-    check(format!("{HEAD}{}", rule("a", "true", "escalate = true\naction = \"none\"")), 14, "cannot escalate");
+    check(
+        format!("{HEAD}{}", rule("a", "true", "escalate = true\naction = \"none\"")),
+        14,
+        "cannot escalate",
+    );
     let twice = rule("a", "true", "flag = \"f\"").repeat(2);
     check(format!("{HEAD}{twice}"), 19, "two rules");
     check(format!("{HEAD}[define]\nx = 'effrt > 0.5'\n"), 14, "no fact `effrt`");
@@ -184,9 +196,15 @@ fn mistakes_outside_conditions_are_found_with_their_line() {
 
 #[test]
 fn definitions_may_use_each_other_in_any_order() {
-    let text = format!("{HEAD}[define]\na = 'b && upset'\nb = '\"fraud\" in signals'\nupset = 'effort > 0.5'\n{}", rule("r", "a", "priority = \"high\""));
+    let text = format!(
+        "{HEAD}[define]\na = 'b && upset'\nb = '\"fraud\" in signals'\nupset = 'effort > 0.5'\n{}",
+        rule("r", "a", "priority = \"high\"")
+    );
     let policy = Policy::from_text(&text, "t.toml").unwrap();
-    let facts: Facts = serde_json::from_str(r#"{"effort":0.9,"signals":[{"name":"fraud","confidence":0.9,"source":"cue","span":[3,8]}]}"#).unwrap();
+    let facts: Facts = serde_json::from_str(
+        r#"{"effort":0.9,"signals":[{"name":"fraud","confidence":0.9,"source":"cue","span":[3,8]}]}"#,
+    )
+    .unwrap();
     let routing = policy.decide(&facts);
     assert_eq!(routing.priority.level, Level::High);
     assert_eq!(routing.reasons[0].evidence, Some([3, 8]), "evidence is found through definitions");
@@ -195,7 +213,11 @@ fn definitions_may_use_each_other_in_any_order() {
 #[test]
 fn first_takes_one_rule_and_all_adds_up() {
     let rules = rule("one", "true", "priority = \"low\"\nflag = \"a\"\nqueue = \"other\"")
-        + &rule("two", "true", "priority = \"high\"\nflag = [\"b\", \"a\"]\nqueue = \"general\"\nescalate = true");
+        + &rule(
+            "two",
+            "true",
+            "priority = \"high\"\nflag = [\"b\", \"a\"]\nqueue = \"general\"\nescalate = true",
+        );
     let all = policy(&rules).decide(&Facts::default());
     assert_eq!((all.priority.level, all.route.action), (Level::High, Action::Escalate));
     assert_eq!((all.route.queue.as_deref(), all.flags.len()), (Some("other"), 2));
@@ -221,7 +243,9 @@ fn the_counterfactual_says_what_would_be_without_the_rule() {
 #[test]
 fn a_condition_that_fails_while_deciding_does_not_hold_and_is_told() {
     let policy = policy(&rule("age", "has(attributes.age) && int(attributes.age) > 60", "flag = \"senior\""));
-    let facts = |age: &str| -> Facts { serde_json::from_value(serde_json::json!({"attributes": {"age": age}})).unwrap() };
+    let facts = |age: &str| -> Facts {
+        serde_json::from_value(serde_json::json!({"attributes": {"age": age}})).unwrap()
+    };
     assert_eq!(policy.decide(&facts("61")).flags, ["senior"]);
     let routing = policy.decide(&facts("old"));
     assert!(routing.flags.is_empty());
@@ -232,7 +256,9 @@ fn a_condition_that_fails_while_deciding_does_not_hold_and_is_told() {
 fn a_reload_takes_a_good_policy_and_refuses_a_bad_one() {
     let handle = PolicyHandle::new(policy(""));
     let before = handle.current().id();
-    assert!(handle.reload(&format!("{HEAD}{}", rule("bad", "nonsense", "flag = \"f\"")), "new.toml").is_err());
+    assert!(
+        handle.reload(&format!("{HEAD}{}", rule("bad", "nonsense", "flag = \"f\"")), "new.toml").is_err()
+    );
     assert_eq!(handle.current().id(), before);
     let held = handle.current();
     let id = handle.reload(&format!("{HEAD}{}", rule("good", "true", "flag = \"f\"")), "new.toml").unwrap();
@@ -257,7 +283,8 @@ fn every_documented_fact_exists_and_every_fact_is_documented() {
     }
     let table = variables::reference();
     assert!(text.contains(&table), "docs/policy.md lacks this reference:\n{table}");
-    let effects = ["priority", "queue", "skills", "escalate", "flag", "tag", "event", "action", "stop", "reason"];
+    let effects =
+        ["priority", "queue", "skills", "escalate", "flag", "tag", "event", "action", "stop", "reason"];
     for effect in effects {
         assert!(text.contains(&format!("`{effect}`")), "{effect}");
     }
