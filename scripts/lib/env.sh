@@ -38,7 +38,7 @@ libtorch_is_whole() {
 
 # libtorch_abi PREFIX: 1 when it was built with the C++11 ABI, else 0. The symbol ends in Ss only under the old ABI.
 libtorch_abi() {
-  if grep -qF _ZN3c105ErrorC1ENS_14SourceLocationESs "$1/lib/libc10.so"; then echo 0; else echo 1; fi
+  if grep -qF _ZN3c105ErrorC1ENS_14SourceLocationESs "$1/lib/libc10.so" 2>/dev/null; then echo 0; else echo 1; fi
 }
 
 # use_libtorch: exports LIBTORCH and LIBTORCH_CXX11_ABI; fails when there is no libtorch yet.

@@ -26,9 +26,10 @@ missing_packages() {
 # installed here is neither started nor enabled; services that were there before are not touched.
 apt_install() {
   local policy=/usr/sbin/policy-rc.d service
-  if [ ! -e "$policy" ]; then
+  # One with the mark is what an interrupted run left behind.
+  if [ ! -e "$policy" ] || grep -q 'smista scripts/setup' "$policy"; then
     on_exit "as_root rm -f $policy"
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    printf '#!/bin/sh\n# by smista scripts/setup, for as long as it installs\nexit 101\n' | as_root tee "$policy" >/dev/null
     as_root chmod 755 "$policy"
   fi
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@" >&2 || return 1
