@@ -111,7 +111,7 @@ impl WorkerStopping {
 /// The worker has stopped.
 pub struct WorkerStopped {
     /// Messages given back to the broker unfinished.
-    pub given_back: usize,
+    pub given_back: u64,
 }
 
 impl WorkerStopped {
@@ -290,6 +290,34 @@ impl RelayFailed<'_> {
     /// Records it.
     pub fn emit(self) {
         warn!(error = self.error, "outbox relay failed");
+    }
+}
+
+/// Old messages were forgotten.
+pub struct Purged {
+    /// How many.
+    pub messages: u64,
+}
+
+impl Purged {
+    /// Records it.
+    pub fn emit(self) {
+        if self.messages > 0 {
+            info!(messages = self.messages, "old messages forgotten");
+        }
+    }
+}
+
+/// Old messages could not be forgotten; it is tried again in an hour.
+pub struct PurgeFailed<'a> {
+    /// The cause.
+    pub error: &'a str,
+}
+
+impl PurgeFailed<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        warn!(error = self.error, "old messages not forgotten");
     }
 }
 

@@ -47,6 +47,22 @@ impl Default for Health {
 }
 
 impl Health {
+    /// Records a constant word of a part, cheaply when nothing changes: for the path of every message.
+    pub fn note(&self, part: Part, ok: bool, detail: &'static str) {
+        let unchanged = {
+            let parts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let state = match part {
+                Part::Broker => &parts.broker,
+                Part::Store => &parts.store,
+                Part::Engine => &parts.engine,
+            };
+            state.ok == ok && state.detail == detail
+        };
+        if !unchanged {
+            self.set(part, ok, detail);
+        }
+    }
+
     /// Records what a part says of itself.
     pub fn set(&self, part: Part, ok: bool, detail: impl Into<String>) {
         let mut parts = self.0.write().unwrap_or_else(PoisonError::into_inner);

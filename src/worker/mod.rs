@@ -1,1 +1,15 @@
-//! The pipeline: customer lanes, the stages in order, settling, shutdown. It wires the other rooms together.
+//! The pipeline: customer lanes, the stages in order, settling, shutdown. It wires the other rooms together and holds no
+//! rule of its own about what a message means or where it goes.
+
+pub mod backoff;
+pub mod lane;
+pub mod lanes;
+pub mod parking;
+pub mod pipeline;
+pub mod relay;
+pub mod retention;
+pub mod service;
+
+pub use lane::LaneContext;
+pub use pipeline::{Decided, Pipeline, PipelineError};
+pub use service::{Settings, Summary, run};

@@ -1,0 +1,287 @@
+//! One message from its place in a lane to its settlement: every stage with its retries, then publish, confirm, mark and
+//! ack (invariants I1, I2, I7).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::parking::{self, Refusal};
+use super::pipeline::{Decided, Pipeline, PipelineError};
+use crate::broker::{DeliveryMeta, Outgoing, Publisher, Settle, Settlement};
+use crate::interaction::Interaction;
+use crate::nlp::Understanding;
+use crate::store::OutboxMessage;
+use crate::telemetry::events;
+use crate::telemetry::health::{Health, Part};
+
+/// A message waiting in a lane: parsed, or refused and to be parked.
+pub struct Work {
+    /// What the broker said of it.
+    pub meta: DeliveryMeta,
+    /// The body as delivered, kept for parking.
+    pub body: Arc<Vec<u8>>,
+    /// Its way out.
+    pub settler: Box<dyn Settle>,
+    /// When it came.
+    pub received: Instant,
+    /// What parsing made of it.
+    pub parsed: Result<Box<Interaction>, Refusal>,
+}
+
+/// How a message left its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Decided, published, acked.
+    Decided,
+    /// Decided on an earlier delivery; acked.
+    Duplicate,
+    /// Parked, acked.
+    Parked,
+    /// Not finished before shutdown, or its channel was gone: the broker delivers it again.
+    GivenBack,
+}
+
+/// What every lane shares.
+pub struct LaneContext {
+    /// The stages.
+    pub pipeline: Pipeline,
+    /// To publish with.
+    pub publisher: Arc<dyn Publisher>,
+    /// Where failures are shown.
+    pub health: Health,
+    /// Tries before a failure is judged to be the message's own.
+    pub retry_attempts: u32,
+    /// First pause between tries.
+    pub retry_backoff: Duration,
+    /// Ends retries.
+    pub abandon: CancellationToken,
+    /// Messages analysed so far: tells a poison message from a failing engine.
+    pub analysed: AtomicU64,
+}
+
+impl LaneContext {
+    /// Takes one message through to its settlement. Never loses it: whatever happens, it ends decided, parked, or
+    /// given back to the broker.
+    pub async fn run(&self, work: Work) -> Left {
+        let Work { meta, body, settler, received, parsed } = work;
+        let id = match &parsed {
+            Ok(interaction) => interaction.message_id.clone(),
+            Err(_) => meta.message_id.clone().unwrap_or_default(),
+        };
+        let outcome = match parsed {
+            Ok(interaction) => self.guarded(&interaction).await,
+            Err(refusal) => Outcome::Refused(refusal),
+        };
+        match outcome {
+            Outcome::Published(decided) => self.acknowledge(&id, settler, &decided, received).await,
+            Outcome::Refused(refusal) => self.park(&id, &meta, &body, settler, &refusal).await,
+            Outcome::Abandoned => Left::GivenBack,
+        }
+    }
+
+    /// A panic in a stage is the message's fault until shown otherwise: it is parked, its neighbours go on.
+    async fn guarded(&self, interaction: &Interaction) -> Outcome {
+        let stages = std::panic::AssertUnwindSafe(self.decide_and_publish(interaction));
+        stages.catch_unwind().await.unwrap_or_else(|_| {
+            Outcome::Refused(Refusal {
+                class: "internal_error",
+                error: "a stage panicked on this message; the log of that time has the place".to_owned(),
+            })
+        })
+    }
+
+    async fn decide_and_publish(&self, interaction: &Interaction) -> Outcome {
+        let decided = match self.decide(interaction).await {
+            Ok(decided) => decided,
+            Err(stop) => return stop,
+        };
+        if self.publish_all(&interaction.message_id, &decided.outbox).await {
+            Outcome::Published(Box::new(decided))
+        } else {
+            Outcome::Abandoned
+        }
+    }
+
+    async fn decide(&self, interaction: &Interaction) -> Result<Decided, Outcome> {
+        let mut backoff = Backoff::new(self.retry_backoff);
+        loop {
+            match self.pipeline.decided_before(interaction).await {
+                Ok(Some(decided)) => return Ok(decided),
+                Ok(None) => break,
+                Err(error) => self.after_failure("inbox", interaction, error, &mut backoff, None).await?,
+            }
+        }
+        let understanding = self.analyse(interaction).await?;
+        let mut backoff = Backoff::new(self.retry_backoff);
+        loop {
+            match self.pipeline.fold_and_commit(interaction, &understanding, Utc::now()).await {
+                Ok(decided) => {
+                    self.health.note(Part::Store, true, "working");
+                    return Ok(decided);
+                }
+                Err(error) => self.after_failure("commit", interaction, error, &mut backoff, None).await?,
+            }
+        }
+    }
+
+    async fn analyse(&self, interaction: &Interaction) -> Result<Understanding, Outcome> {
+        let mut backoff = Backoff::new(self.retry_backoff);
+        let before = self.analysed.load(Ordering::Relaxed);
+        loop {
+            match self.pipeline.analyse(interaction).await {
+                Ok(understanding) => {
+                    self.analysed.fetch_add(1, Ordering::Relaxed);
+                    self.health.note(Part::Engine, true, "working");
+                    return Ok(understanding);
+                }
+                Err(error) => {
+                    self.after_failure("analyse", interaction, error, &mut backoff, Some(before)).await?;
+                }
+            }
+        }
+    }
+
+    /// Judges a failed try: pause and try again, park the message, or give it back. A failing part holds the message;
+    /// only a message that keeps failing while others succeed is parked.
+    async fn after_failure(
+        &self,
+        stage: &'static str,
+        interaction: &Interaction,
+        error: PipelineError,
+        backoff: &mut Backoff,
+        analysed_before: Option<u64>,
+    ) -> Result<(), Outcome> {
+        let others_succeed =
+            || analysed_before.is_some_and(|before| self.analysed.load(Ordering::Relaxed) > before);
+        match &error {
+            PipelineError::Store(store) if store.is_transient() => {
+                self.health.note(Part::Store, false, "not available");
+            }
+            PipelineError::Analyse(analysis) if analysis.is_permanent() => {
+                return Err(Outcome::Refused(Refusal::new("not_analysable", &error)));
+            }
+            PipelineError::Analyse(_) if backoff.attempt() >= self.retry_attempts && others_succeed() => {
+                return Err(Outcome::Refused(Refusal::new("analysis_failed", &error)));
+            }
+            PipelineError::Analyse(_) => self.health.note(Part::Engine, false, "failing"),
+            PipelineError::Store(_) => {
+                return Err(Outcome::Refused(Refusal::new("state_unreadable", &error)));
+            }
+            PipelineError::Serialise(_) => {
+                return Err(Outcome::Refused(Refusal::new("not_serialisable", &error)));
+            }
+        }
+        events::Retrying {
+            message_id: &interaction.message_id,
+            stage,
+            attempt: backoff.attempt() + 1,
+            error: &error.to_string(),
+        }
+        .emit();
+        if backoff.pause(&self.abandon).await { Ok(()) } else { Err(Outcome::Abandoned) }
+    }
+
+    /// Publishes in order and marks what was confirmed. `false` when shutdown came first.
+    async fn publish_all(&self, message_id: &str, outbox: &[OutboxMessage]) -> bool {
+        for message in outbox {
+            if !self.publish(message_id, outgoing(message)).await {
+                return false;
+            }
+        }
+        let ids: Vec<String> = outbox.iter().map(|message| message.id.clone()).collect();
+        if !ids.is_empty()
+            && let Err(error) = self.pipeline.store().mark_sent(&ids, Utc::now()).await
+        {
+            // The confirms stand; the relay will publish these again under the same ids.
+            events::Retrying { message_id, stage: "mark", attempt: 1, error: &error.to_string() }.emit();
+        }
+        true
+    }
+
+    async fn publish(&self, message_id: &str, message: Outgoing) -> bool {
+        let mut backoff = Backoff::new(self.retry_backoff);
+        loop {
+            match self.publisher.publish(message.clone()).await {
+                Ok(()) => return true,
+                Err(error) => {
+                    events::Retrying {
+                        message_id,
+                        stage: "publish",
+                        attempt: backoff.attempt() + 1,
+                        error: &error.to_string(),
+                    }
+                    .emit();
+                }
+            }
+            if !backoff.pause(&self.abandon).await {
+                return false;
+            }
+        }
+    }
+
+    async fn acknowledge(
+        &self,
+        id: &str,
+        settler: Box<dyn Settle>,
+        decided: &Decided,
+        received: Instant,
+    ) -> Left {
+        if let Err(error) = settler.settle(Settlement::Ack).await {
+            events::AckLost { message_id: id, error: &error.to_string() }.emit();
+            return Left::GivenBack;
+        }
+        events::Decided {
+            message_id: id,
+            decision_id: &decided.decision.decision_id.to_string(),
+            channel: decided.decision.channel.as_str(),
+            priority: decided.decision.priority.level.as_str(),
+            duplicate: decided.duplicate,
+            took: received.elapsed(),
+        }
+        .emit();
+        if decided.duplicate { Left::Duplicate } else { Left::Decided }
+    }
+
+    /// Publishes the body to the parked queue with the reason, and acks once that is confirmed.
+    async fn park(
+        &self,
+        id: &str,
+        meta: &DeliveryMeta,
+        body: &[u8],
+        settler: Box<dyn Settle>,
+        refusal: &Refusal,
+    ) -> Left {
+        let message = parking::outgoing(meta, body, refusal);
+        if !self.publish(id, message).await {
+            return Left::GivenBack;
+        }
+        if let Err(error) = settler.settle(Settlement::Ack).await {
+            events::AckLost { message_id: id, error: &error.to_string() }.emit();
+            return Left::GivenBack;
+        }
+        events::MessageParked { message_id: id, class: refusal.class, queue: &meta.queue }.emit();
+        Left::Parked
+    }
+}
+
+enum Outcome {
+    Published(Box<Decided>),
+    Refused(Refusal),
+    Abandoned,
+}
+
+/// An outbox row as a broker message.
+pub fn outgoing(message: &OutboxMessage) -> Outgoing {
+    Outgoing {
+        destination: message.destination,
+        routing_key: message.routing_key.clone(),
+        message_id: message.id.clone(),
+        body: message.body.clone().into_bytes(),
+        headers: Vec::new(),
+    }
+}

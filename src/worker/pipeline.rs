@@ -1,0 +1,279 @@
+//! The stages of one message in order: analyse, fold, decide, commit. Shared by the worker, `analyze` and `demo`, so that
+//! all three decide alike. Publishing and settling are the lane's work.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::config::OnEngineFailure;
+use crate::interaction::Interaction;
+use crate::journey::{self, Change, Contact, FoldSettings, Journey};
+use crate::nlp::Understanding;
+use crate::nlp::analyzer::{AnalyzeError, Analyzer};
+use crate::routing::decision::{Versions, hash_json};
+use crate::routing::{self, Decision, Facts, Parts, PolicyHandle};
+use crate::store::{Committed, Destination, Effect, OutboxMessage, Store, StoreError};
+use crate::telemetry::events;
+
+/// How often a commit that another worker forestalled is folded again before it counts as a failed try.
+const STALE_RETRIES: u32 = 8;
+
+/// Why a stage gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The analysis failed.
+    #[error(transparent)]
+    Analyse(#[from] AnalyzeError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The decision cannot be written as JSON.
+    #[error("the decision cannot be serialised: {0}")]
+    Serialise(#[from] serde_json::Error),
+}
+
+/// A decided message and what has to be published for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// The decision.
+    pub decision: Decision,
+    /// Not confirmed yet, in order.
+    pub outbox: Vec<OutboxMessage>,
+    /// It was decided on an earlier delivery; nothing was written this time.
+    pub duplicate: bool,
+}
+
+/// A decision with the state it leads to; nothing is written yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Composed {
+    /// The decision.
+    pub decision: Decision,
+    /// The customer's journey after it.
+    pub after: Journey,
+    /// What changed for the customer.
+    pub changes: Vec<Change>,
+    /// Events that the policy asked for.
+    pub policy_events: Vec<String>,
+}
+
+/// The stages, ready to be used by any number of lanes.
+pub struct Pipeline {
+    analyzer: Arc<Analyzer>,
+    store: Arc<dyn Store>,
+    policy: Arc<PolicyHandle>,
+    fold: FoldSettings,
+    on_engine_failure: OnEngineFailure,
+}
+
+impl Pipeline {
+    /// Puts the rooms together.
+    pub fn new(
+        analyzer: Arc<Analyzer>,
+        store: Arc<dyn Store>,
+        policy: Arc<PolicyHandle>,
+        fold: FoldSettings,
+        on_engine_failure: OnEngineFailure,
+    ) -> Self {
+        Self { analyzer, store, policy, fold, on_engine_failure }
+    }
+
+    /// The store, for the lane and the relay.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Arc<PolicyHandle> {
+        &self.policy
+    }
+
+    /// The model version decisions carry.
+    pub fn model_version(&self) -> &str {
+        self.analyzer.version()
+    }
+
+    /// All stages, one try each.
+    pub async fn decide(
+        &self,
+        interaction: &Interaction,
+        decided_at: DateTime<Utc>,
+    ) -> Result<Decided, PipelineError> {
+        if let Some(decided) = self.decided_before(interaction).await? {
+            return Ok(decided);
+        }
+        let understanding = self.analyse(interaction).await?;
+        self.fold_and_commit(interaction, &understanding, decided_at).await
+    }
+
+    /// The decision of an earlier delivery, if there was one (invariant I2).
+    pub async fn decided_before(&self, interaction: &Interaction) -> Result<Option<Decided>, PipelineError> {
+        let earlier = self.store.decided(&interaction.message_id).await?;
+        Ok(earlier.map(|(decision, outbox)| Decided { decision, outbox, duplicate: true }))
+    }
+
+    /// What the message means. While the engine fails, cues alone answer if the configuration says so.
+    pub async fn analyse(&self, interaction: &Interaction) -> Result<Understanding, PipelineError> {
+        let started = Instant::now();
+        let understanding = match self.analyzer.analyze(interaction).await {
+            Ok(understanding) => understanding,
+            Err(error) => match self.on_engine_failure {
+                OnEngineFailure::Cues => self.analyzer.analyze_cues_only(interaction),
+                OnEngineFailure::Hold => return Err(error.into()),
+            },
+        };
+        events::Analysed { took: started.elapsed() }.emit();
+        Ok(understanding)
+    }
+
+    /// Folds the message into the customer's journey, decides, and commits both with the outbox. When another worker
+    /// changes the customer meanwhile, folds again on the new state.
+    pub async fn fold_and_commit(
+        &self,
+        interaction: &Interaction,
+        understanding: &Understanding,
+        decided_at: DateTime<Utc>,
+    ) -> Result<Decided, PipelineError> {
+        let customer = self
+            .store
+            .resolve_customer(
+                interaction.customer_id.as_deref(),
+                &interaction.conversation_id,
+                &interaction.identities,
+            )
+            .await?;
+        for _ in 0..STALE_RETRIES {
+            let before = self.store.customer(&customer).await?;
+            let composed =
+                self.compose(interaction, understanding, &before.journey, &customer, decided_at)?;
+            let outbox = outbox(&composed)?;
+            let effect = Effect {
+                interaction: interaction.clone(),
+                before,
+                after: composed.after,
+                decision: composed.decision.clone(),
+                outbox: outbox.clone(),
+            };
+            match self.store.commit(effect).await? {
+                Committed::New => {
+                    return Ok(Decided { decision: composed.decision, outbox, duplicate: false });
+                }
+                Committed::Duplicate(decision, outbox) => {
+                    return Ok(Decided { decision: *decision, outbox, duplicate: true });
+                }
+                Committed::Stale => {}
+            }
+        }
+        Err(StoreError::Unavailable("another worker keeps changing this customer".to_owned()).into())
+    }
+
+    /// The decision for a message against a given state: no I/O, so `replay` can prove it (invariant I5).
+    pub fn compose(
+        &self,
+        interaction: &Interaction,
+        understanding: &Understanding,
+        before: &Journey,
+        customer: &str,
+        decided_at: DateTime<Utc>,
+    ) -> Result<Composed, PipelineError> {
+        let contact = Contact::from(interaction, understanding);
+        let folded = journey::fold(before, contact, &self.fold);
+        let policy = self.policy.current();
+        let facts = Facts::gather(
+            interaction,
+            understanding,
+            &folded.view,
+            folded.stage.as_ref(),
+            folded.goal.as_ref(),
+        );
+        let routing = policy.decide(&facts);
+        let policy_events = routing.events.clone();
+        let decision = routing::assemble(Parts {
+            interaction,
+            customer_id: customer,
+            understanding: understanding.clone(),
+            journey: folded.view,
+            stage: folded.stage,
+            goal: folded.goal,
+            routing,
+            versions: Versions {
+                model: self.analyzer.version().to_owned(),
+                policy: policy.id(),
+                schema: "v1".to_owned(),
+                input: hash_json(interaction)?,
+                state: hash_json(before)?,
+            },
+            revision: 1,
+            supersedes: None,
+            decided_at,
+        });
+        Ok(Composed { decision, after: folded.journey, changes: folded.changes, policy_events })
+    }
+}
+
+/// A state change as published on the events exchange.
+#[derive(Debug, Serialize)]
+struct Event<'a, T> {
+    schema: &'static str,
+    event_id: Uuid,
+    decision_id: Uuid,
+    message_id: &'a str,
+    conversation_id: &'a str,
+    customer_id: &'a str,
+    at: DateTime<Utc>,
+    #[serde(flatten)]
+    change: T,
+}
+
+/// An event named by a policy rule.
+#[derive(Debug, Serialize)]
+struct PolicyEvent<'a> {
+    event: &'a str,
+}
+
+/// What a decided message has to publish: the decision, then its events. Ids derive from the decision's, so a
+/// redelivery publishes the same ones.
+fn outbox(composed: &Composed) -> Result<Vec<OutboxMessage>, serde_json::Error> {
+    let decision = &composed.decision;
+    let mut messages = vec![OutboxMessage {
+        id: decision.decision_id.to_string(),
+        destination: Destination::Decisions,
+        routing_key: decision.routing_key(),
+        body: serde_json::to_string(decision)?,
+    }];
+    for change in &composed.changes {
+        push_event(&mut messages, decision, change.name(), change)?;
+    }
+    for event in &composed.policy_events {
+        push_event(&mut messages, decision, event, PolicyEvent { event })?;
+    }
+    Ok(messages)
+}
+
+fn push_event<T: Serialize>(
+    messages: &mut Vec<OutboxMessage>,
+    decision: &Decision,
+    name: &str,
+    change: T,
+) -> Result<(), serde_json::Error> {
+    let event_id = Uuid::new_v5(&decision.decision_id, format!("{}/{name}", messages.len()).as_bytes());
+    let event = Event {
+        schema: "smista.event.v1",
+        event_id,
+        decision_id: decision.decision_id,
+        message_id: &decision.message_id,
+        conversation_id: &decision.conversation_id,
+        customer_id: &decision.customer_id,
+        at: decision.decided_at,
+        change,
+    };
+    messages.push(OutboxMessage {
+        id: event_id.to_string(),
+        destination: Destination::Events,
+        routing_key: format!("{name}.{}", decision.channel),
+        body: serde_json::to_string(&event)?,
+    });
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! Forgets messages older than the configured number of days, hour by hour. Until then a redelivery finds its decision.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::Store;
+use crate::telemetry::events;
+
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// Purges now and every hour until `stop`.
+pub async fn run(store: Arc<dyn Store>, days: u16, stop: CancellationToken) {
+    loop {
+        match store.purge(Utc::now() - TimeDelta::days(i64::from(days))).await {
+            Ok(messages) => events::Purged { messages }.emit(),
+            Err(error) => events::PurgeFailed { error: &error.to_string() }.emit(),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}

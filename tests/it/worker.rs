@@ -1,0 +1,296 @@
+//! The worker on the in-process broker: what it does when parts around it fail.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use smista::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
+use smista::broker::{Broker, Outgoing, PublishError, Publisher};
+use smista::config::{Config, OnEngineFailure};
+use smista::nlp::analyzer::{Analyzer, Model};
+use smista::nlp::engine::{Engine, EngineError, Window, WindowOutput};
+use smista::nlp::pack::PackError;
+use smista::nlp::scripted::ScriptedEngine;
+use smista::nlp::service::{EngineHandle, EngineSettings};
+use smista::routing::compile::Policy;
+use smista::routing::{Decision, PolicyHandle};
+use smista::store::{Destination, Store};
+use smista::telemetry::Health;
+use smista::worker::{LaneContext, Pipeline, Settings, Summary};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Fails a publish when told to, else passes it on.
+struct Flaky {
+    inner: Arc<dyn Publisher>,
+    failures: AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl Publisher for Flaky {
+    async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
+        let failing = self
+            .failures
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .is_ok();
+        if failing { Err(PublishError::Nacked) } else { self.inner.publish(message).await }
+    }
+}
+
+/// Panics or fails on certain words, else as the scripted engine.
+struct Moody(ScriptedEngine, Arc<AtomicU32>);
+
+impl Engine for Moody {
+    fn infer(&mut self, windows: &[Window]) -> Vec<Result<WindowOutput, EngineError>> {
+        let failing = self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        self.0
+            .infer(windows)
+            .into_iter()
+            .zip(windows)
+            .map(|(output, window)| {
+                if failing || window.text.contains("poison") {
+                    Err(EngineError::Runtime("moody".into()))
+                } else {
+                    output
+                }
+            })
+            .collect()
+    }
+}
+
+struct Rig {
+    broker: Arc<EmbeddedBroker>,
+    store: Arc<dyn Store>,
+    decisions: tokio::sync::mpsc::Receiver<Outgoing>,
+    events: Arc<Mutex<Vec<Outgoing>>>,
+    stop: CancellationToken,
+    running: JoinHandle<Summary>,
+    _dir: tempfile::TempDir,
+}
+
+struct Moods {
+    engine_failures: u32,
+    publish_failures: u32,
+    on_failure: OnEngineFailure,
+}
+
+impl Default for Moods {
+    fn default() -> Self {
+        Self { engine_failures: 0, publish_failures: 0, on_failure: OnEngineFailure::Hold }
+    }
+}
+
+async fn rig(moods: Moods) -> Rig {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::load(None).unwrap();
+    config.store.url = format!("sqlite:{}", dir.path().join("t.db").display());
+    let store = smista::store::open(&config.store).await.unwrap();
+    let failures = Arc::new(AtomicU32::new(moods.engine_failures));
+    let engine = EngineHandle::spawn(
+        move || {
+            Ok::<Box<dyn Engine>, PackError>(Box::new(Moody(
+                ScriptedEngine::default(),
+                Arc::clone(&failures),
+            )))
+        },
+        EngineSettings::default(),
+    )
+    .unwrap();
+    let analyzer = Analyzer::new(Model::scripted(), engine, &config.interaction.languages, "en").unwrap();
+    let policy = PolicyHandle::new(Policy::embedded_default().unwrap());
+    let pipeline = Pipeline::new(
+        Arc::new(analyzer),
+        Arc::clone(&store),
+        Arc::new(policy),
+        (&config.journey).into(),
+        moods.on_failure,
+    );
+    let broker = Arc::new(EmbeddedBroker::new(EmbeddedOptions::default()));
+    let decisions = broker.subscribe(Destination::Decisions);
+    let mut received = broker.subscribe(Destination::Events);
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&events);
+    tokio::spawn(async move {
+        while let Some(event) = received.recv().await {
+            kept.lock().unwrap().push(event);
+        }
+    });
+    let context = Arc::new(LaneContext {
+        pipeline,
+        publisher: Arc::new(Flaky {
+            inner: broker.publisher(),
+            failures: AtomicU32::new(moods.publish_failures),
+        }),
+        health: Health::default(),
+        retry_attempts: 3,
+        retry_backoff: Duration::from_millis(5),
+        abandon: CancellationToken::new(),
+        analysed: AtomicU64::new(0),
+    });
+    let settings = Settings {
+        prefetch: 64,
+        lanes: 16,
+        shutdown_timeout: Duration::from_secs(10),
+        inbox_days: 30,
+        identity_key: Arc::from(b"key".as_slice()),
+    };
+    let stop = CancellationToken::new();
+    let service = smista::worker::run(broker.clone(), context, settings, stop.clone());
+    let running = tokio::spawn(async move { service.await.unwrap() });
+    Rig { broker, store, decisions, events, stop, running, _dir: dir }
+}
+
+impl Rig {
+    async fn send(&self, customer: &str, id: &str, text: &str) {
+        let body = serde_json::json!({
+            "schema": "smista.interaction.v1", "message_id": id, "conversation_id": format!("k-{customer}"),
+            "customer_id": customer, "channel": "chat", "sent_at": "2026-05-14T18:45:00Z", "text": text,
+        });
+        self.broker.publish_interaction(body.to_string().into_bytes(), customer, Some(id)).await.unwrap();
+    }
+
+    async fn decision(&mut self) -> Decision {
+        let message = tokio::time::timeout(Duration::from_secs(20), self.decisions.recv())
+            .await
+            .expect("a decision within 20 s")
+            .unwrap();
+        serde_json::from_slice(&message.body).unwrap()
+    }
+
+    async fn finish(self) -> Summary {
+        self.stop.cancel();
+        self.running.await.unwrap()
+    }
+
+    async fn until_parked(&self, count: usize) -> Vec<Outgoing> {
+        for _ in 0..1000 {
+            let parked = self.broker.parked();
+            if parked.len() >= count {
+                return parked;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} parked, expected {count}", self.broker.parked().len());
+    }
+}
+
+fn class(parked: &Outgoing) -> &str {
+    parked
+        .headers
+        .iter()
+        .find(|(name, _)| name == "x-smista-error-class")
+        .map(|(_, value)| value.as_str())
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decides_each_message_once_and_in_order_of_its_customer() {
+    let mut rig = rig(Moods::default()).await;
+    for n in 0..120 {
+        rig.send(&format!("c{}", n % 7), &format!("m{n}"), "where is my parcel?").await;
+        if n % 10 == 0 {
+            rig.send(&format!("c{}", n % 7), &format!("m{n}"), "where is my parcel?").await;
+        }
+    }
+    let mut order: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for _ in 0..120 {
+        let decision = rig.decision().await;
+        assert_eq!(decision.decision_id, Decision::id_for(&decision.message_id, 1));
+        order
+            .entry(decision.customer_id.clone())
+            .or_default()
+            .push(decision.message_id[1..].parse().unwrap());
+    }
+    for (customer, numbers) in order {
+        assert!(numbers.is_sorted(), "{customer}: {numbers:?}");
+    }
+    let store = Arc::clone(&rig.store);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(rig.decisions.try_recv().is_err(), "a message sent twice was decided twice");
+    let summary = rig.finish().await;
+    assert_eq!((summary.decided, summary.duplicates, summary.parked), (120, 12, 0));
+    assert!(store.unsent(chrono::Utc::now(), 10).await.unwrap().is_empty(), "outbox not empty");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_messages_are_parked_with_their_error_and_harm_nobody() {
+    let mut rig = rig(Moods::default()).await;
+    let two_mib = vec![b'x'; 2 * 1024 * 1024];
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let cases: [(Vec<u8>, &str); 4] = [
+        (two_mib.clone(), "too_large"),
+        (b"\xc3\x28".to_vec(), "not_utf8"),
+        (deep.into_bytes(), "too_deep"),
+        (br#"{"schema":"smista.interaction.v1","message_id":"m","conversation_id":"k","channel":"chat","text":""}"#.to_vec(), "empty_text"),
+    ];
+    for (n, (body, _)) in cases.iter().enumerate() {
+        rig.broker.publish_interaction(body.clone(), "c1", Some(&format!("bad{n}"))).await.unwrap();
+    }
+    rig.send("c1", "good", "thank you, it works again").await;
+    assert_eq!(rig.decision().await.message_id, "good");
+    let parked = rig.until_parked(cases.len()).await;
+    for (n, (body, expected)) in cases.iter().enumerate() {
+        let found = parked.iter().find(|parked| parked.message_id == format!("bad{n}")).unwrap();
+        assert_eq!(class(found), *expected);
+        assert_eq!(&found.body, body, "the body is kept byte for byte");
+    }
+    assert_eq!(rig.finish().await.parked, cases.len() as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poison_message_is_parked_once_others_succeed() {
+    let mut rig = rig(Moods::default()).await;
+    rig.send("c1", "bad", "poison").await;
+    for n in 0..5 {
+        rig.send("c2", &format!("m{n}"), "how much is it?").await;
+        assert_eq!(rig.decision().await.message_id, format!("m{n}"));
+    }
+    let parked = rig.until_parked(1).await;
+    assert_eq!((parked[0].message_id.as_str(), class(&parked[0])), ("bad", "analysis_failed"));
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_engine_holds_messages_until_it_works() {
+    let mut rig = rig(Moods { engine_failures: 8, ..Moods::default() }).await;
+    rig.send("c1", "m", "I was charged twice").await;
+    let decision = rig.decision().await;
+    assert!(!decision.degraded);
+    assert!(rig.broker.parked().is_empty());
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cues_decide_while_the_engine_fails_if_configured() {
+    let moods = Moods { engine_failures: u32::MAX, on_failure: OnEngineFailure::Cues, ..Moods::default() };
+    let mut rig = rig(moods).await;
+    rig.send("c1", "m", "I will take you to court, my lawyer will write to you").await;
+    let decision = rig.decision().await;
+    assert!(decision.degraded);
+    assert!(decision.analysis.signals.iter().any(|signal| signal.name.as_str() == "legal_threat"));
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_publishes_are_repeated_under_the_same_id() {
+    let mut rig = rig(Moods { publish_failures: 5, ..Moods::default() }).await;
+    rig.send("c1", "m", "please cancel my subscription").await;
+    assert_eq!(rig.decision().await.message_id, "m");
+    let summary = rig.finish().await;
+    assert_eq!(summary.decided, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_changes_are_published_as_events() {
+    let mut rig = rig(Moods::default()).await;
+    rig.send("c1", "m", "I want to cancel my subscription and leave").await;
+    let decision = rig.decision().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let events: Vec<serde_json::Value> =
+        rig.events.lock().unwrap().iter().map(|event| serde_json::from_slice(&event.body).unwrap()).collect();
+    let stage = events.iter().find(|event| event["event"] == "stage_changed").expect("a stage event");
+    assert_eq!(stage["customer_id"], "c1");
+    assert_eq!(stage["decision_id"], decision.decision_id.to_string());
+    rig.finish().await;
+}
