@@ -71,7 +71,7 @@ pub(super) fn read(map: Map<String, Value>, context: &ParseContext<'_>) -> Resul
         .id("conversation_id")?
         .or_else(|| fallback.map(|fallback| fallback.conversation_id.to_owned()))
         .ok_or_else(|| missing("conversation_id", "give the id of the thread, call or ticket"))?;
-    let has_mime = fields.map.contains_key("mime");
+    let has_mime = fields.map.get("mime").is_some_and(|value| !value.is_null());
     let channel = match fields.string("channel")? {
         Some(name) => channel(&name)?,
         None => fallback

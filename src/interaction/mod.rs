@@ -27,3 +27,6 @@ pub use model::{Attachment, Author, Channel, CleanText, Interaction, Ratings, Tu
 pub use parse::{Fallback, Mode, ParseContext, parse, sample};
 pub use redact::redact;
 pub use wire::{SCHEMA, WireAttachment, WireInteraction, WireTurn, schema};
+
+#[cfg(test)]
+mod tests;

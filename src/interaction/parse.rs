@@ -95,7 +95,16 @@ fn build(checked: Checked, context: &ParseContext<'_>) -> Result<Interaction, Wi
         Content::Turns(turns) => hear_turns(turns, checked.channel)?,
         Content::Mime(mime) => email::from_mime(&mime, checked.author)?,
     };
+    let subject = checked.subject.or(heard.subject).map(|subject| one_line(&normalise(&subject)));
+    let mut subject = subject.filter(|subject| !subject.is_empty());
     heard.turns.retain(|turn| !turn.text.is_empty());
+    if heard.turns.is_empty()
+        && checked.channel == Channel::Email
+        && let Some(subject) = subject.take()
+    {
+        // An e-mail may say all in its subject line.
+        heard.turns.push(Spoken::new(checked.author, subject));
+    }
     if heard.turns.is_empty() {
         // A score without a comment is an answer; its one turn is empty.
         let scored = matches!(checked.channel, Channel::Survey | Channel::Review)
@@ -105,7 +114,6 @@ fn build(checked: Checked, context: &ParseContext<'_>) -> Result<Interaction, Wi
         }
         heard.turns.push(Spoken::new(checked.author, String::new()));
     }
-    let subject = checked.subject.or(heard.subject).map(|subject| redact(&one_line(&normalise(&subject))));
     let attachments = heard.attachments.into_iter().chain(checked.attachments).map(attachment).collect();
     Ok(Interaction {
         message_id: checked.message_id,
@@ -116,7 +124,7 @@ fn build(checked: Checked, context: &ParseContext<'_>) -> Result<Interaction, Wi
         author: checked.author,
         sent_at: checked.sent_at,
         language_hint: checked.language,
-        subject: subject.filter(|subject| !subject.is_empty()).map(CleanText::new),
+        subject: subject.map(|subject| CleanText::new(redact(&subject))),
         turns: heard.turns.into_iter().map(seal).collect(),
         ratings: checked.ratings,
         attributes: attributes(checked.attributes)?,

@@ -1,0 +1,141 @@
+//! E-mail addresses, written, spaced out and spoken (`mario punto rossi chiocciola gmail punto com`).
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::scan::{Found, Kind, each, pattern};
+
+const MAX_LOCAL: usize = 128;
+const MAX_DOMAIN: usize = 255;
+/// Providers whose name alone, without its ending, makes an address.
+const PROVIDERS: &[&str] = &[
+    "gmail",
+    "googlemail",
+    "hotmail",
+    "outlook",
+    "live",
+    "yahoo",
+    "ymail",
+    "icloud",
+    "libero",
+    "virgilio",
+    "tiscali",
+    "alice",
+    "tin",
+    "aruba",
+    "pec",
+    "fastwebnet",
+    "proton",
+    "protonmail",
+    "gmx",
+    "aol",
+    "btinternet",
+    "msn",
+    "me",
+];
+
+/// `(at)` and `chiocciola` are said only in addresses; the domain may then be written.
+static MARKED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?i)[\p{L}\p{N}_+-]+(?:(?:\.| (?:punto|dot|underscore|trattino|trattino basso|dash|meno) )[\p{L}\p{N}_+-]+){0,5}(?: ?[\(\[\{] ?(?:at|chiocciola) ?[\)\]\}] ?| chiocciola )[\p{L}\p{N}-]+(?:(?: ?\. ?| (?:punto|dot) | ?[\(\[\{] ?(?:dot|punto) ?[\)\]\}] ?)[\p{L}\p{N}-]+){1,4}",
+    )
+});
+
+/// A bare `at` needs a spoken dot after it.
+static SPOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?i)[\p{L}\p{N}_+-]+(?:(?:\.| (?:dot|punto|underscore|dash) )[\p{L}\p{N}_+-]+){0,5} at [\p{L}\p{N}-]+(?: (?:dot|punto) [\p{L}\p{N}-]+){0,2} (?:dot|punto) (?:com|it|org|net|eu|co|uk|info|de|fr|es|io|edu|gov|biz|me)\b",
+    )
+});
+
+/// Whether the costlier patterns have anything to look for.
+static HINT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| pattern(r"(?i)chiocciola|[(\[{] ?at ?[)\]}]| at [^\n]{1,60} (?:dot|punto) "));
+
+/// Adds the addresses of `text`.
+pub(super) fn find(text: &str, found: &mut Vec<Found>) {
+    for (at, _) in text.match_indices('@') {
+        if let Some((start, end)) = around(text, at) {
+            found.push(Found { start, end, kind: Kind::Email });
+        }
+    }
+    if !HINT.as_ref().is_some_and(|hint| hint.is_match(text)) {
+        return;
+    }
+    for spelled in [&*MARKED, &*SPOKEN] {
+        each(spelled.as_ref(), text, |start, end| {
+            found.push(Found { start, end, kind: Kind::Email });
+            Some(end)
+        });
+    }
+}
+
+fn is_local(c: char) -> bool {
+    c.is_alphanumeric() || "._%+'-!#$*^`{|}~".contains(c)
+}
+
+/// The address around an `@`: spaces beside it count only when there is none before, or one on each side.
+fn around(text: &str, at: usize) -> Option<(usize, usize)> {
+    let (head, tail) = (text.get(..at)?, text.get(at + 1..)?);
+    let (spaced_head, spaced_tail) = (head.ends_with([' ', '\n']), tail.starts_with([' ', '\n']));
+    if spaced_head && !spaced_tail {
+        return None;
+    }
+    let head = head.trim_end_matches([' ', '\n']);
+    let domain_start = at + 1 + (tail.len() - tail.trim_start_matches([' ', '\n']).len());
+    let start = local(head)?;
+    let end = domain(text, domain_start)?;
+    Some((start, end))
+}
+
+/// Where the local part begins.
+fn local(head: &str) -> Option<usize> {
+    if let Some(inner) = head.strip_suffix('"') {
+        let from = inner.char_indices().rev().take(MAX_LOCAL).find(|(_, c)| *c == '"');
+        if let Some((start, _)) = from {
+            return Some(start);
+        }
+    }
+    let mut start = None;
+    for (index, c) in head.char_indices().rev().take(MAX_LOCAL) {
+        if !is_local(c) {
+            break;
+        }
+        if c.is_alphanumeric() || c == '_' {
+            start = Some(index);
+        }
+    }
+    start
+}
+
+/// Where the domain ends, if it is one.
+fn domain(text: &str, start: usize) -> Option<usize> {
+    let tail = text.get(start..)?;
+    if let Some(literal) = tail.strip_prefix('[') {
+        let close = literal.char_indices().take(48).find(|(_, c)| *c == ']')?.0;
+        let numeric = literal.get(..close)?.chars().all(|c| c.is_ascii_hexdigit() || ".:IPv".contains(c));
+        return (numeric && close > 0).then_some(start + close + 2);
+    }
+    let length: usize = tail
+        .chars()
+        .take(MAX_DOMAIN)
+        .take_while(|c| c.is_alphanumeric() || *c == '-' || *c == '.' || *c == '_')
+        .map(char::len_utf8)
+        .sum();
+    let domain = tail.get(..length)?.trim_end_matches(['.', '-', '_']);
+    let labels: Vec<&str> = domain.split('.').collect();
+    let ending = labels.last().is_some_and(|last| {
+        last.chars().count() >= 2 && (last.starts_with("xn--") || last.chars().all(char::is_alphabetic))
+    });
+    let dotted = labels.len() >= 2 && labels.iter().all(|label| !label.is_empty()) && ending;
+    let first = labels.first().copied().unwrap_or_default().to_lowercase();
+    let numeric = labels.len() == 4 && labels.iter().all(|label| label.parse::<u8>().is_ok());
+    // A broken ending (`gmail.c0m`, `gmail..com`, none at all) still names the provider.
+    (dotted || numeric || PROVIDERS.contains(&first.as_str())).then_some(start + domain.len())
+}
+
+#[cfg(test)]
+pub(super) fn patterns() -> [bool; 3] {
+    [MARKED.is_some(), SPOKEN.is_some(), HINT.is_some()]
+}

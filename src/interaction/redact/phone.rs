@@ -1,0 +1,200 @@
+//! Phone numbers: international ones by their prefix, Italian, British and American ones by their shape, any other
+//! beside a word such as *call me* or *cellulare*. Order numbers, dates, times and amounts are let be.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::scan::{Found, Kind, after, before, digits, each, lead, looks_like_time, pattern};
+
+/// `+39 333 …`, `0044 20 …`, with at most two separators between digits.
+static INTERNATIONAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?:\+ ?\(?[1-9]|\b00[ .\-]?(?:39|44|33|49|34|35[0-9]|41|43|32|31|30|36|38[0-9]|4[5-8]|42[01]|40|37[0-9]|7|9[0-58]|21[236]|20|1[ .\-]?\(?[2-9]))\)?(?:[ .\-–/()]{0,3}\d){6,14}",
+    )
+});
+
+/// Numbers in the shapes of Italy, Britain, France and North America; `judge_national` counts their digits.
+static NATIONAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(concat!(
+        r"\(?3[2-9]\d\)?(?:[ .\-–/]{0,3}\d){6,7}",     // Italian mobile
+        r"|\(0[1-9]\d{0,3}\)(?:[ .\-–/]{0,3}\d){4,9}", // area code in brackets
+        r"|0[1-9]\d{0,3}(?:[ .\-–/]{0,3}\d){4,9}",     // leading zero
+        r"|(?:1[ .\-])?\(?[2-9]\d{2}\)?[ .\-]{1,2}[2-9]\d{2}[ .\-]\d{4}", // North America
+        r"|\d(?:[ ,.\-]\d){8,10}",                     // read out digit by digit
+    ))
+});
+
+/// A word for a phone, then at most a few words, then digits.
+static CUED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)\b(?:tel|telefon\w*|telephone|phones?|mobile|cell|cellular[ei]|cellphone|fax|whatsapp|recapit[oi]",
+        r"|my number|(?:il )?mio numero|contact number|call me|call us|call back|ring me|text me|reach me|dial",
+        r"|contatta(?:te)?mi|contattarmi|(?:ri)?chiama(?:te)?mi|(?:ri)?chiamarmi|mi (?:ri)?chiami(?:no)?)\b",
+        r"[^\d\n+(]{0,25}\(?\d(?:[ .\-–/()]{0,3}\d){5,14}"
+    ))
+});
+
+static ORDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)(?:\b(?:ordin[ei]|orders?|ord|ticket|fattur\w*|invoice|pratica|protocollo|tracking|spedizione|shipment",
+        r"|parcel|pacco|rif|riferimento|ref|reference|case|contratt[oi]|contract|bollett\w*|codice|code|id|sku|ean",
+        r"|barcode|serial\w*|seriale|matricola|imei|account|conto|pod|pdr|polizza|policy|booking|prenotazione",
+        r"|bigliett[oi]|n|nr|no|articolo|item|prodott[oi]|product|modello|model|transaction|transazione|cro|trn|meter",
+        r"|contatore|cliente|customer(?: number| id)|gift card|lotto|batch|iva|vat)\b|#|n°|№)[^\d\n]{0,18}$"
+    ))
+});
+
+static CUE_NEAR: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:tel|telefon\w*|telephone|phone|mobile|cell|cellulare|whatsapp|call me|chiama(?:te)?mi|recapito)\b[^\d\n]{0,25}$",
+    )
+});
+
+/// Adds the phone numbers of `text`.
+pub(super) fn find(text: &str, found: &mut Vec<Found>) {
+    let mut push = |start, end| {
+        found.push(Found { start, end, kind: Kind::Phone });
+        Some(end)
+    };
+    each(INTERNATIONAL.as_ref(), text, |start, end| {
+        let span = text.get(start..end)?;
+        let joined = before(text, start).is_some_and(|c| c.is_alphanumeric() || c == '+');
+        if joined || ends_inside(text, end) || !international(span) { None } else { push(start, end) }
+    });
+    each(NATIONAL.as_ref(), text, |start, end| {
+        shorter(text, start, end, judge_national).and_then(|end| push(start, end))
+    });
+    each(CUED.as_ref(), text, |start, end| {
+        let span = text.get(start..end)?;
+        let number = start + span.find(|c: char| c.is_ascii_digit())?;
+        let gap = text.get(start..number)?;
+        let end = shorter(text, number, end, judge_cued)?;
+        if is_order(gap) { None } else { push(number, end) }
+    });
+}
+
+/// A pattern takes as many digits as it can, at times a neighbour's; so fewer groups are tried too.
+fn shorter(text: &str, start: usize, end: usize, judge: fn(&str, usize, usize) -> bool) -> Option<usize> {
+    let mut end = end;
+    loop {
+        if judge(text, start, end) {
+            return Some(end);
+        }
+        let span = text.get(start..end)?;
+        let head = span
+            .trim_end_matches(|c: char| c.is_ascii_digit())
+            .trim_end_matches(|c: char| !c.is_ascii_digit());
+        if head.len() < 6 {
+            return None;
+        }
+        end = start + head.len();
+    }
+}
+
+/// Digits go on behind the span, so that it is a part of something longer.
+fn ends_inside(text: &str, end: usize) -> bool {
+    let Some(next) = after(text, end) else { return false };
+    let following = after(text, end + next.len_utf8());
+    next.is_alphanumeric()
+        || (matches!(next, ',' | '.' | ':') && following.is_some_and(|c| c.is_ascii_digit()))
+        || (matches!(next, '-' | '_') && following.is_some_and(char::is_alphabetic))
+}
+
+/// Something before the span makes it a part of a code or an amount.
+fn starts_inside(text: &str, start: usize) -> bool {
+    let Some(previous) = before(text, start) else { return false };
+    let earlier = before(text, start - previous.len_utf8());
+    previous.is_alphanumeric()
+        || (matches!(previous, '-' | '_' | '.' | ',') && earlier.is_some_and(char::is_alphanumeric))
+        || matches!(previous, '€' | '$' | '£' | '#')
+}
+
+fn is_amount(text: &str, start: usize, end: usize) -> bool {
+    let tail = text.get(end..).unwrap_or_default().trim_start();
+    let head = text.get(..start).unwrap_or_default().trim_end();
+    tail.starts_with(['€', '$', '£', '%'])
+        || head.ends_with(['€', '$', '£'])
+        || ["euro", "eur", "dollar", "pound", "gbp", "usd", "kwh"]
+            .iter()
+            .any(|unit| tail.get(..unit.len()).is_some_and(|word| word.eq_ignore_ascii_case(unit)))
+}
+
+/// Groups of three after the first, parted by dots: `350.000.000`.
+fn thousands(span: &str) -> bool {
+    let mut groups = span.split('.');
+    let first = groups.next().unwrap_or_default();
+    let rest: Vec<&str> = groups.collect();
+    first.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty() && rest.iter().all(|group| group.len() == 3)
+}
+
+fn international(span: &str) -> bool {
+    let digits = digits(span);
+    // Two zeros begin many codes too, so that more is asked of what follows them.
+    let zeros = span.starts_with('0');
+    let (digits, least) =
+        if zeros { (digits.get(2..).unwrap_or_default(), 10) } else { (digits.as_slice(), 8) };
+    let plausible = match digits {
+        [1, area, ..] => *area >= 2 && digits.len() == 11,
+        [7, ..] => digits.len() == 11,
+        [3, 9, next, ..] => matches!(next, 0 | 3 | 5 | 8) && (least..=13).contains(&digits.len()),
+        _ => (least..=15).contains(&digits.len()),
+    };
+    plausible
+        && !(span.starts_with('+') && thousands(span.trim_start_matches('+')) && digits.ends_with(&[0, 0, 0]))
+}
+
+fn judge_national(text: &str, start: usize, end: usize) -> bool {
+    let Some(span) = text.get(start..end) else { return false };
+    if ends_inside(text, end) || starts_inside(text, start) && !cue_near(text, start) {
+        return false;
+    }
+    let digits = digits(span);
+    let groups: Vec<usize> =
+        span.split(|c: char| !c.is_ascii_digit()).map(str::len).filter(|length| *length > 0).collect();
+    let america = groups.ends_with(&[3, 3, 4]) && matches!(digits.as_slice(), [2..=9, ..] | [1, 2..=9, ..]);
+    let by_twos = groups.len() == 5 && groups.iter().all(|length| *length == 2);
+    let by_ones = groups.len() >= 9 && groups.iter().all(|length| *length == 1);
+    let whole = groups.iter().any(|length| *length >= 3) || by_twos || by_ones;
+    let nine = digits.len() != 9
+        || digits.first() == Some(&0)
+        || matches!(groups.as_slice(), [9] | [3, 6] | [3, 3, 3]);
+    (national(&digits) || america)
+        && whole
+        && nine
+        && !looks_like_time(span)
+        && !thousands(span)
+        && !is_amount(text, start, end)
+        && (cue_near(text, start) || !is_order(lead(text, start, 40)))
+}
+
+fn judge_cued(text: &str, start: usize, end: usize) -> bool {
+    let Some(span) = text.get(start..end) else { return false };
+    (6..=15).contains(&digits(span).len())
+        && !ends_inside(text, end)
+        && !looks_like_time(span)
+        && !is_amount(text, start, end)
+}
+
+/// Whether digits have the form of an Italian, British or French number.
+pub(super) fn national(digits: &[u8]) -> bool {
+    match digits {
+        [3, 2..=9, ..] => (9..=10).contains(&digits.len()),
+        [0, 1..=9, ..] => (8..=11).contains(&digits.len()),
+        _ => false,
+    }
+}
+
+/// Whether words before a number say that it is an order, ticket or product number.
+pub(super) fn is_order(lead: &str) -> bool {
+    ORDER.as_ref().is_some_and(|order| order.is_match(lead))
+}
+
+fn cue_near(text: &str, start: usize) -> bool {
+    CUE_NEAR.as_ref().is_some_and(|cue| cue.is_match(lead(text, start, 40)))
+}
+
+#[cfg(test)]
+pub(super) fn patterns() -> [bool; 5] {
+    [INTERNATIONAL.is_some(), NATIONAL.is_some(), CUED.is_some(), ORDER.is_some(), CUE_NEAR.is_some()]
+}
