@@ -139,10 +139,13 @@ fn author(name: &str) -> Result<Author, WireError> {
 }
 
 fn content(fields: &mut Fields<'_>, channel: Channel) -> Result<Content, WireError> {
-    let given: Vec<&str> = ["text", "turns", "mime"]
-        .into_iter()
-        .filter(|name| fields.map.get(*name).is_some_and(|v| !v.is_null()))
-        .collect();
+    const FORMS: [&str; 3] = ["text", "turns", "mime"];
+    for name in FORMS {
+        if fields.map.get(name).is_some_and(Value::is_null) {
+            fields.map.remove(name);
+        }
+    }
+    let given: Vec<&str> = FORMS.into_iter().filter(|name| fields.map.contains_key(*name)).collect();
     match given.as_slice() {
         [] => Err(WireError::NoContent),
         ["text"] => Ok(Content::Text(fields.string("text")?.unwrap_or_default())),
