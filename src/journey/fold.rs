@@ -7,12 +7,11 @@
 use chrono::{DateTime, Utc};
 
 use super::model::{
-    Base, Change, ChurnRisk, Contact, ContactView, Experience, Journey, JourneyView, OpenGoal, Outcome,
-    RepeatContact, Standing,
+    Base, Change, ChurnRisk, Contact, ContactView, Experience, GoalView, Journey, JourneyView, OpenGoal,
+    Outcome, RepeatContact, StageView, Standing,
 };
 use super::{brief, churn, experience, goals, promises, repeat, stage};
 use crate::nlp::understanding::GoalKind;
-use crate::routing::decision::{GoalView, StageView};
 
 /// Earlier contacts shown in a decision, the latest.
 const CONTACTS_SHOWN: usize = 10;

@@ -161,6 +161,30 @@ pub enum Transition {
     Same,
 }
 
+/// Stage with its transition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StageView {
+    /// Now.
+    pub name: Stage,
+    /// 0…1.
+    pub confidence: f32,
+    /// Before this message.
+    pub previous: Option<Stage>,
+    /// Which way.
+    pub transition: Transition,
+}
+
+/// Goal and whether it is open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GoalView {
+    /// Kind.
+    pub kind: GoalKind,
+    /// Not met yet.
+    pub open: bool,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
 /// A change of state, published on the events exchange.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]

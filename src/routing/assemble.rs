@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::decide::Routing;
-use super::decision::{Analysis, Decision, GoalView, SCHEMA, StageView, Versions};
+use super::decision::{Analysis, Decision, SCHEMA, Versions};
 use crate::interaction::Interaction;
 use crate::journey::JourneyView;
+use crate::journey::model::{GoalView, StageView};
 use crate::nlp::Understanding;
 
 /// What a decision is made of.

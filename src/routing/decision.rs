@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::interaction::{Attachment, Channel};
-use crate::journey::model::{JourneyView, Transition};
-use crate::nlp::labels::{Emotion, Stage};
-use crate::nlp::understanding::{Complexity, GoalKind, Language, Scored, Sentiment, Signal};
+use crate::journey::model::{GoalView, JourneyView, StageView};
+use crate::nlp::labels::Emotion;
+use crate::nlp::understanding::{Complexity, Language, Scored, Sentiment, Signal};
 
 /// Value of `schema`.
 pub const SCHEMA: &str = "smista.decision.v1";
@@ -89,30 +89,6 @@ pub struct Analysis {
     pub effort: f32,
     /// Not answered yet.
     pub questions: Vec<String>,
-}
-
-/// Stage with its transition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct StageView {
-    /// Now.
-    pub name: Stage,
-    /// 0…1.
-    pub confidence: f32,
-    /// Before this message.
-    pub previous: Option<Stage>,
-    /// Which way.
-    pub transition: Transition,
-}
-
-/// Goal and whether it is open.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct GoalView {
-    /// Kind.
-    pub kind: GoalKind,
-    /// Not met yet.
-    pub open: bool,
-    /// Since when.
-    pub since: DateTime<Utc>,
 }
 
 /// Priority level, lowest first.

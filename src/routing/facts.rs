@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::decision::{GoalView, StageView};
 use crate::interaction::{Author, Channel, Interaction, Ratings};
 use crate::journey::model::{ChurnRisk, JourneyView, RepeatContact, Transition};
+use crate::journey::model::{GoalView, StageView};
 use crate::nlp::Understanding;
 use crate::nlp::labels::{Emotion, SentimentLabel, SignalKind, Stage};
 use crate::nlp::understanding::{Complexity, GoalKind, Scored, Sentiment, Signal, SignalSource};
