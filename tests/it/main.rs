@@ -3,4 +3,6 @@
 mod support;
 
 mod end_to_end;
+#[cfg(test)]
+mod store;
 mod worker;
