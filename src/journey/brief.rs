@@ -48,11 +48,11 @@ pub(super) fn write(facts: &Facts<'_>) -> String {
 /// A promise still to be kept, as a task.
 pub(super) fn promise_to_keep(language: &str, made: &Made, now: DateTime<Utc>) -> String {
     let tongue = Tongue::of(language);
-    let due = tongue.date(made.due, now);
+    let due = tongue.due(made.due, now);
     let text = &made.promise.text;
     tongue.pick(
-        format!("Keep the promise due {due}: \"{text}\""),
-        format!("Mantenere la promessa entro il {due}: \"{text}\""),
+        format!("Keep the promise {due}: \"{text}\""),
+        format!("Mantenere la promessa {due}: \"{text}\""),
     )
 }
 
@@ -88,16 +88,16 @@ fn opening(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
             format!("Primo contatto conosciuto ({channel}){about}."),
         ));
     };
-    let since = tongue.date(first.at, contact.at);
+    let since = tongue.since(first.at, contact.at);
     let channels = channels(before.iter().copied(), tongue);
     let count = before.len();
     Some(tongue.pick(
         format!(
-            "{count} earlier {} since {since} ({channels}). This one ({channel}){about}.",
+            "{count} earlier {} {since} ({channels}). This one ({channel}){about}.",
             if count == 1 { "contact" } else { "contacts" }
         ),
         format!(
-            "{count} {} dal {since} ({channels}). Questo ({channel}){about}.",
+            "{count} {} {since} ({channels}). Questo ({channel}){about}.",
             if count == 1 { "contatto precedente" } else { "contatti precedenti" }
         ),
     ))
@@ -131,20 +131,18 @@ fn promised(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
     let broken = facts.made.iter().rev().find(|made| !made.promise.kept);
     let made = broken.or_else(|| facts.made.last())?;
     let now = facts.contact.at;
-    let on = tongue.date(made.promise.at, now);
-    let due = tongue.date(made.due, now);
+    let on = tongue.on(made.promise.at, now);
+    let due = tongue.due(made.due, now);
     let text = made.promise.text.trim_end_matches(['.', '!', ' ']);
     Some(match (made.promise.kept, made.due >= now) {
         (false, _) => tongue.pick(
-            format!("Promised on {on}: \"{text}\"; it was not kept."),
-            format!("Promesso il {on}: \"{text}\"; non è stato mantenuto."),
+            format!("Promised {on}: \"{text}\"; it was not kept."),
+            format!("Promesso {on}: \"{text}\"; non è stato mantenuto."),
         ),
-        (true, true) => tongue.pick(
-            format!("Promised on {on}: \"{text}\"; due {due}."),
-            format!("Promesso il {on}: \"{text}\"; entro il {due}."),
-        ),
+        (true, true) => tongue
+            .pick(format!("Promised {on}: \"{text}\"; {due}."), format!("Promesso {on}: \"{text}\"; {due}.")),
         (true, false) => {
-            tongue.pick(format!("Promised on {on}: \"{text}\"."), format!("Promesso il {on}: \"{text}\"."))
+            tongue.pick(format!("Promised {on}: \"{text}\"."), format!("Promesso {on}: \"{text}\"."))
         }
     })
 }
@@ -155,8 +153,8 @@ fn open(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
     let named: Vec<String> = before
         .take(GOALS)
         .map(|goal| {
-            let (what, since) = (tongue.intent(&goal.intent), tongue.date(goal.since, now));
-            tongue.pick(format!("{what} since {since}"), format!("{what} dal {since}"))
+            let (what, since) = (tongue.intent(&goal.intent), tongue.since(goal.since, now));
+            format!("{what} {since}")
         })
         .collect();
     (!named.is_empty())
@@ -174,11 +172,11 @@ fn beginning(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
     if first.summary.is_empty() {
         return None;
     }
-    let on = tongue.date(first.at, facts.contact.at);
+    let on = tongue.on(first.at, facts.contact.at);
     let channel = tongue.channel(first.channel);
     Some(tongue.pick(
-        format!("It began on {on} ({channel}): \"{}\"", first.summary),
-        format!("È iniziato il {on} ({channel}): \"{}\"", first.summary),
+        format!("It began {on} ({channel}): \"{}\"", first.summary),
+        format!("È iniziato {on} ({channel}): \"{}\"", first.summary),
     ))
 }
 
@@ -188,8 +186,8 @@ fn standing(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
     let since = facts.journey.stage_history.last().map(|(at, _)| *at);
     let mut parts = vec![match since.filter(|at| days_between(*at, facts.contact.at) >= 1.0) {
         Some(at) => {
-            let (stage, at) = (tongue.stage(stage), tongue.date(at, facts.contact.at));
-            tongue.pick(format!("Stage: {stage} since {at}"), format!("Fase: {stage} dal {at}"))
+            let (stage, at) = (tongue.stage(stage), tongue.since(at, facts.contact.at));
+            tongue.pick(format!("Stage: {stage} {at}"), format!("Fase: {stage} {at}"))
         }
         None => format!("{}: {}", tongue.pick("Stage", "Fase"), tongue.stage(stage)),
     }];

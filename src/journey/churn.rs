@@ -116,7 +116,7 @@ mod tests {
             contact
         };
         let question = about("1", "a", "policy.question", 0.0);
-        check("a question", &[question.clone()], Low, &[]);
+        check("a question", std::slice::from_ref(&question), Low, &[]);
         check("one refund", &[about("1", "a", "refund.request", 0.0)], Low, &["refund.request"]);
         check("says so", &[with(question.clone(), |c| c.signals.push(SignalKind::Churn))], High, &["churn"]);
         check("cancels", &[about("1", "a", "subscription.cancel", 0.0)], High, &["subscription.cancel"]);

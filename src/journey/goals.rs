@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn opening() {
         let fault = about("1", "a", "technical.problem", 0.0);
-        check("a problem", &[fault.clone()], &["technical.problem"]);
+        check("a problem", std::slice::from_ref(&fault), &["technical.problem"]);
         check("again", &[fault.clone(), about("2", "b", "technical.problem", 1.0)], &["technical.problem"]);
         check(
             "two problems",

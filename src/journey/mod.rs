@@ -21,4 +21,8 @@ pub use fold::{FoldSettings, Folded, fold};
 pub use model::{Change, Contact, Journey, JourneyView};
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod tests;

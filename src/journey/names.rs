@@ -71,8 +71,26 @@ impl Tongue {
         )
     }
 
-    /// `13 May`; with the year when it is not the year of `now`.
-    pub fn date(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    /// `on 13 May`, `il 13 maggio`; with the year when it is not the year of `now`.
+    pub fn on(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+        let date = self.date(at, now);
+        let article = if elided(at) { "l'" } else { "il " };
+        self.pick(format!("on {date}"), format!("{article}{date}"))
+    }
+
+    /// `since 13 May`, `dal 13 maggio`.
+    pub fn since(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+        let date = self.date(at, now);
+        let article = if elided(at) { "dall'" } else { "dal " };
+        self.pick(format!("since {date}"), format!("{article}{date}"))
+    }
+
+    /// `due 13 May`, `entro il 13 maggio`.
+    pub fn due(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+        self.pick(format!("due {}", self.date(at, now)), format!("entro {}", Self::Italian.on(at, now)))
+    }
+
+    fn date(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
         let months = self.pick(&ENGLISH_MONTHS, &ITALIAN_MONTHS);
         let month = usize::try_from(at.month0()).ok().and_then(|month| months.get(month)).unwrap_or(&"");
         if at.year() == now.year() {
@@ -90,6 +108,11 @@ impl Tongue {
             None => self.pick(english_ordinal(number), format!("{number}º")),
         }
     }
+}
+
+/// Italian: l'8 and l'11, since they are said with a vowel.
+fn elided(at: DateTime<Utc>) -> bool {
+    matches!(at.day(), 8 | 11)
 }
 
 fn english_ordinal(number: usize) -> String {
@@ -189,8 +212,11 @@ mod tests {
 
     #[test]
     fn dates_and_numbers() {
-        assert_eq!(Tongue::English.date(days(3.0), days(0.0)), "13 May");
-        assert_eq!(Tongue::Italian.date(days(3.0), days(400.0)), "13 maggio 2026");
+        assert_eq!(Tongue::English.on(days(3.0), days(0.0)), "on 13 May");
+        assert_eq!(Tongue::English.due(days(3.0), days(0.0)), "due 13 May");
+        assert_eq!(Tongue::Italian.since(days(3.0), days(400.0)), "dal 13 maggio 2026");
+        assert_eq!(Tongue::Italian.since(days(1.0), days(2.0)), "dall'11 maggio");
+        assert_eq!(Tongue::Italian.due(days(1.0), days(2.0)), "entro l'11 maggio");
         assert_eq!(Tongue::English.ordinal(3), "Third");
         assert_eq!(Tongue::English.ordinal(22), "22nd");
         assert_eq!(Tongue::English.ordinal(12), "12th");

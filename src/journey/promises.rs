@@ -224,7 +224,7 @@ mod tests {
             contact
         };
         check("nothing since", &[], true);
-        check("the same problem after it was due", &[chat.clone()], false);
+        check("the same problem after it was due", std::slice::from_ref(&chat), false);
         check("the same problem before it was due", &[with(|c| c.at = days(2.5))], true);
         check(
             "says so before it was due",

@@ -101,8 +101,18 @@ mod tests {
         let chat = about("3", "k1", "technical.problem", 3.4);
         check("nothing before", &[], &chat, None);
         check("two conversations", &[mail.clone(), call], &chat, Some((&["e1", "p1"], 3.4)));
-        check("too long ago", &[mail.clone()], &about("3", "k1", "technical.problem", 30.5), None);
-        check("same conversation", &[mail.clone()], &about("3", "e1", "technical.problem", 2.0), None);
+        check(
+            "too long ago",
+            std::slice::from_ref(&mail),
+            &about("3", "k1", "technical.problem", 30.5),
+            None,
+        );
+        check(
+            "same conversation",
+            std::slice::from_ref(&mail),
+            &about("3", "e1", "technical.problem", 2.0),
+            None,
+        );
         check("another problem", &[mail], &about("3", "k1", "billing.dispute", 2.0), None);
         let hours = about("1", "e1", "policy.question", 0.0);
         check("two plain questions", &[hours], &about("2", "k1", "policy.question", 2.0), None);
@@ -114,7 +124,7 @@ mod tests {
         let mut chat = about("2", "k1", "delivery.options", 1.0);
         mail.embedding = vec![0.6, 0.8];
         chat.embedding = vec![0.8, 0.6];
-        check("close", &[mail.clone()], &chat, Some((&["e1"], 1.0)));
+        check("close", std::slice::from_ref(&mail), &chat, Some((&["e1"], 1.0)));
         chat.embedding = vec![0.8, -0.6];
         check("far", &[mail], &chat, None);
     }
@@ -124,10 +134,10 @@ mod tests {
         let mail = about("1", "e1", "delivery.options", 0.0);
         let mut again = about("2", "k1", "billing.dispute", 1.0);
         again.signals.push(SignalKind::RepeatContact);
-        check("with something before", &[mail.clone()], &again, Some((&["e1"], 1.0)));
+        check("with something before", std::slice::from_ref(&mail), &again, Some((&["e1"], 1.0)));
         check("with nothing before", &[], &again, None);
         again.conversation_id = "e1".to_owned();
-        check("the next day in the same thread", &[mail.clone()], &again, Some((&["e1"], 1.0)));
+        check("the next day in the same thread", std::slice::from_ref(&mail), &again, Some((&["e1"], 1.0)));
         again.at = mail.at + chrono::Duration::minutes(5);
         check("in one sitting", &[mail], &again, None);
     }
@@ -137,9 +147,14 @@ mod tests {
         let mail = about("1", "e1", "technical.problem", 0.0);
         let mut machine = mail.clone();
         machine.auto_reply = true;
-        check("an auto-reply before", &[machine.clone()], &about("2", "k1", "technical.problem", 1.0), None);
+        check(
+            "an auto-reply before",
+            std::slice::from_ref(&machine),
+            &about("2", "k1", "technical.problem", 1.0),
+            None,
+        );
         machine.conversation_id = "k1".to_owned();
-        check("an auto-reply now", &[mail.clone()], &machine, None);
+        check("an auto-reply now", std::slice::from_ref(&mail), &machine, None);
         let mut thanks = about("2", "k1", "technical.problem", 1.0);
         thanks.gratitude = true;
         check("thanks for the repair", &[mail], &thanks, None);

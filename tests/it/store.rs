@@ -483,6 +483,37 @@ async fn a_locked_sqlite_file_is_not_available() {
     assert_eq!(store.commit(effect).await.unwrap(), Committed::New, "and works when the lock is gone");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_postgres_row_is_not_available() {
+    let Ok(url) = std::env::var("SMISTA_TEST_POSTGRES_URL") else {
+        eprintln!("skipped: SMISTA_TEST_POSTGRES_URL names no PostgreSQL");
+        return;
+    };
+    let config = config::Store { statement_timeout_s: 1, max_connections: 2, ..configured(&url) };
+    let store = store::open(&config).await.unwrap();
+    let customer = unique("c");
+    commit(&*store, &Message::of(&customer), &customer).await;
+    let before = store.customer(&customer).await.unwrap();
+    let effect = Message::of(&customer).effect(before);
+
+    let other = sqlx::PgPool::connect(&url).await.unwrap();
+    let mut lock = other.begin().await.unwrap();
+    sqlx::query("SELECT epoch FROM customers WHERE customer = $1 FOR UPDATE")
+        .bind(&customer)
+        .fetch_one(&mut *lock)
+        .await
+        .unwrap();
+    // More often than there are connections: a call given up must not keep one.
+    for _ in 0..4 {
+        let error = store.commit(effect.clone()).await.unwrap_err();
+        assert!(error.is_transient(), "{error}");
+    }
+    let stranger = unique("c");
+    commit(&*store, &Message::of(&stranger), &stranger).await;
+    lock.rollback().await.unwrap();
+    assert_eq!(store.commit(effect).await.unwrap(), Committed::New);
+}
+
 #[tokio::test]
 async fn a_file_that_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
