@@ -343,7 +343,7 @@ async fn forgets_what_is_old(store: Arc<dyn Store>) {
 async fn erases_a_customer(store: Arc<dyn Store>) {
     let (customer, other, mail) = (unique("c"), unique("c"), unique("mail"));
     let conversation = unique("k");
-    store.resolve_customer(Some(&customer), &conversation, &[mail.clone()]).await.unwrap();
+    store.resolve_customer(Some(&customer), &conversation, std::slice::from_ref(&mail)).await.unwrap();
     let message = Message { conversation, ..Message::of(&customer) };
     let effect = commit(&*store, &message, &customer).await;
     let others = commit(&*store, &Message::of(&other), &other).await;
