@@ -4,9 +4,17 @@
 //! `async fn run(args: Args, config: Config) -> anyhow::Result<Outcome>`, named once in [`Command`] and once in
 //! [`dispatch`]. It prints with `writeln!(anstream::stdout(), …)?` so that a closed pipe ends it quietly.
 
+pub mod analyze;
+pub mod demo;
+pub mod doctor;
 pub mod policy;
+pub mod replay;
+pub mod row;
+pub mod samples;
 pub mod schema;
+pub mod setup;
 pub mod style;
+pub mod tally;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -69,13 +77,15 @@ impl Color {
     }
 }
 
-/// The commands.
+/// The commands; their help is that of their `Args`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// See the module.
+    Demo(demo::Args),
+    Analyze(analyze::Args),
     Policy(policy::Args),
-    /// See the module.
+    Replay(replay::Args),
     Schema(schema::Args),
+    Doctor(doctor::Args),
 }
 
 /// How a command that ran to its end went; what stopped one short is an error.
@@ -124,25 +134,37 @@ impl Global {
         self.config.clone().or_else(|| Path::new("smista.toml").is_file().then(|| "smista.toml".into()))
     }
 
-    /// The configuration these options lead to.
+    /// The configuration these options lead to; files it names can be opened from any folder.
     pub fn load_config(&self) -> anyhow::Result<Config> {
         let file = self.config_file();
-        Config::load(file.as_deref()).map_err(|error| WrongUse(error.to_string())).context(Hinted::new(
+        let loaded = Config::load(file.as_deref()).map_err(|error| WrongUse(error.to_string()));
+        let mut config = loaded.context(Hinted::new(
             match &file {
                 Some(path) => format!("the configuration {} cannot be used", path.display()),
                 None => "the configuration cannot be used".to_owned(),
             },
             "check the file and the SMISTA_* variables; `smista doctor` checks everything",
-        ))
+        ))?;
+        setup::resolve_paths(&mut config, file.as_deref());
+        Ok(config)
     }
 }
 
 /// Runs the command.
 pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
-    let config = || cli.global.load_config();
-    match cli.command {
-        Command::Policy(args) => policy::run(args, config()?).await,
-        Command::Schema(args) => schema::run(args, config()?).await,
+    let Cli { global, command } = cli;
+    let ready = |service: bool| -> anyhow::Result<Config> {
+        let config = global.load_config()?;
+        setup::logging(&config, global.verbose, service)?;
+        Ok(config)
+    };
+    match command {
+        Command::Demo(args) => demo::run(args, ready(false)?).await,
+        Command::Analyze(args) => analyze::run(args, ready(false)?).await,
+        Command::Policy(args) => policy::run(args, ready(false)?).await,
+        Command::Replay(args) => replay::run(args, ready(false)?).await,
+        Command::Schema(args) => schema::run(args, ready(false)?).await,
+        Command::Doctor(args) => doctor::run(args, &global).await,
     }
 }
 
@@ -158,7 +180,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut stderr = anstream::stderr();
-    let mut lines = vec![format!("{}error:{} {error}", style::BAD.render(), style::BAD.render_reset())];
+    let mut lines = vec![format!("{} {error}", style::paint(style::BAD, "error:"))];
     let mut last = error.to_string();
     for cause in error.chain().skip(1) {
         let text = cause.to_string();
@@ -167,12 +189,10 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         }
         last = text;
     }
-    for cause in error.chain() {
-        if let Some(Hinted { hint, .. }) = cause.downcast_ref() {
-            lines.push(format!("{}hint:{} {hint}", style::HINT.render(), style::HINT.render_reset()));
-        }
+    if let Some(Hinted { hint, .. }) = error.downcast_ref() {
+        lines.push(format!("{} {hint}", style::paint(style::HINT, "hint:")));
     }
     // Nowhere is left to say that stderr is closed.
     let _ = writeln!(stderr, "{}", lines.join("\n"));
-    if error.chain().any(|cause| cause.is::<WrongUse>()) { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if error.is::<WrongUse>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }

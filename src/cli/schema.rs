@@ -7,12 +7,12 @@ use clap::ValueEnum;
 
 use super::Outcome;
 use crate::config::Config;
-use crate::routing::Decision;
+use crate::{interaction, routing};
 
-/// Print the JSON Schema of what arrives or leaves.
-#[derive(Debug, clap::Args)]
+/// Print the JSON Schema or AsyncAPI document of what arrives and leaves.
+#[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples:\n  smista schema decision > decision.schema.json\n  smista schema decision | jq .required"
+    after_help = "Examples:\n  smista schema interaction > interaction.schema.json\n  smista schema decision | jq .required"
 )]
 pub struct Args {
     /// Which document
@@ -23,6 +23,8 @@ pub struct Args {
 /// The documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Which {
+    /// JSON Schema of smista.interaction.v1
+    Interaction,
     /// JSON Schema of smista.decision.v1
     Decision,
 }
@@ -30,9 +32,10 @@ pub enum Which {
 /// Prints it.
 pub async fn run(args: Args, _config: Config) -> anyhow::Result<Outcome> {
     let document = match args.which {
-        Which::Decision => schemars::schema_for!(Decision).to_value(),
+        Which::Interaction => interaction::schema(),
+        Which::Decision => routing::schema().to_value(),
     };
-    let text = serde_json::to_string_pretty(&document).context("the schema cannot be written as JSON")?;
+    let text = serde_json::to_string_pretty(&document).context("the document cannot be written as JSON")?;
     writeln!(anstream::stdout(), "{text}")?;
     Ok(Outcome::Done)
 }

@@ -1,0 +1,231 @@
+//! What several commands build from the configuration: files found, logging, analyzer, policy, store, pipeline.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{Hinted, WrongUse};
+use crate::broker::Publisher;
+use crate::config::{Config, EngineKind};
+use crate::nlp::analyzer::{Analyzer, Model};
+use crate::nlp::engine::Engine;
+use crate::nlp::pack::PackError;
+use crate::nlp::scripted::ScriptedEngine;
+use crate::nlp::service::{EngineHandle, EngineSettings};
+use crate::routing::{Policy, PolicyHandle};
+use crate::store::{self, Store};
+use crate::telemetry::Health;
+use crate::worker::{self, LaneContext, Pipeline};
+
+/// Makes relative paths of the configuration hold from any folder: beside the configuration file first, then in the
+/// current folder, then around the program.
+pub fn resolve_paths(config: &mut Config, file: Option<&Path>) {
+    let base = file.and_then(Path::parent);
+    config.engine.pack = find_pack(&config.engine.pack, base, std::env::current_exe().ok().as_deref());
+    if let (Some(path), Some(base)) = (&config.policy.path, base)
+        && base.join(path).is_file()
+    {
+        config.policy.path = Some(base.join(path));
+    }
+}
+
+fn find_pack(pack: &Path, base: Option<&Path>, program: Option<&Path>) -> PathBuf {
+    if pack.is_absolute() {
+        return pack.to_owned();
+    }
+    let beside = base.map(|base| base.join(pack));
+    let around = program
+        .and_then(Path::parent)
+        .into_iter()
+        .flat_map(|folder| ["", "..", "../..", "../share/smista"].map(|step| folder.join(step).join(pack)));
+    beside
+        .into_iter()
+        .chain([pack.to_owned()])
+        .chain(around)
+        .chain([Path::new("/usr/share/smista").join(pack)])
+        .find(|folder| folder.join("pack.toml").is_file())
+        .unwrap_or_else(|| pack.to_owned())
+}
+
+/// Sets the log up. A service says what the configuration asks for; other commands only what nobody else would say; `-v` more.
+pub fn logging(config: &Config, verbose: u8, service: bool) -> anyhow::Result<()> {
+    let mut settings = config.telemetry.clone();
+    match (verbose, service) {
+        (0, true) => {}
+        (0, false) => settings.log_filter = "error".to_owned(),
+        (1, false) => settings.log_filter = "info".to_owned(),
+        (1, true) | (2, false) => settings.log_filter = "info,smista=debug".to_owned(),
+        _ => settings.log_filter = "debug,smista=trace".to_owned(),
+    }
+    let choice = anstream::AutoStream::choice(&std::io::stderr());
+    crate::telemetry::logging::init(&settings, choice != anstream::ColorChoice::Never)
+        .map_err(|error| WrongUse(error.to_string()).into())
+}
+
+/// Builds the analyzer: the engine on its own thread, loaded and ready. Takes about a second with a model pack.
+pub async fn analyzer(config: &Config) -> anyhow::Result<Arc<Analyzer>> {
+    let config = config.clone();
+    tokio::task::spawn_blocking(move || blocking_analyzer(&config))
+        .await
+        .context("the engine could not be started")?
+}
+
+fn blocking_analyzer(config: &Config) -> anyhow::Result<Arc<Analyzer>> {
+    let settings = EngineSettings {
+        batch_tokens: config.engine.batch_tokens,
+        batch_wait: Duration::from_millis(config.engine.batch_wait_ms),
+        ..EngineSettings::default()
+    };
+    let (model, engine) = match config.engine.kind {
+        EngineKind::Scripted => {
+            let build = || -> Result<Box<dyn Engine>, PackError> { Ok(Box::new(ScriptedEngine)) };
+            (Model::scripted(), EngineHandle::spawn(build, settings)?)
+        }
+        EngineKind::Torch => torch(config, settings)?,
+    };
+    let languages = &config.interaction.languages;
+    let analyzer = Analyzer::new(model, engine, languages, &config.interaction.default_language)
+        .context("the analysis cannot be set up")?;
+    Ok(Arc::new(analyzer))
+}
+
+#[cfg(feature = "torch")]
+fn torch(config: &Config, settings: EngineSettings) -> anyhow::Result<(Model, EngineHandle)> {
+    use crate::nlp::pack::Pack;
+    use crate::nlp::tokens::Tokens;
+    use crate::nlp::torch::{TorchEngine, TorchOptions};
+
+    let load = || -> Result<(Model, EngineHandle), PackError> {
+        let pack = Pack::open(&config.engine.pack)?;
+        let windows = Box::new(Tokens::load(&pack)?);
+        let model = Model { heads: pack.manifest.heads.clone(), windows, version: pack.version.clone() };
+        let options = TorchOptions {
+            threads: config.engine.threads,
+            batch_tokens: config.engine.batch_tokens,
+            ..TorchOptions::default()
+        };
+        let build = move || -> Result<Box<dyn Engine>, PackError> {
+            Ok(Box::new(TorchEngine::load(&pack, options)?))
+        };
+        Ok((model, EngineHandle::spawn(build, settings)?))
+    };
+    load().context(Hinted::new(
+        format!("the model pack {} cannot be used", config.engine.pack.display()),
+        "name its folder in engine.pack of smista.toml (or SMISTA_ENGINE__PACK); \
+         for a dry run without a model set SMISTA_ENGINE__KIND=scripted",
+    ))
+}
+
+#[cfg(not(feature = "torch"))]
+fn torch(_config: &Config, _settings: EngineSettings) -> anyhow::Result<(Model, EngineHandle)> {
+    Err(Hinted::new(
+        "this build has no torch engine",
+        "set engine.kind = \"scripted\" (or SMISTA_ENGINE__KIND=scripted), or build with feature torch",
+    )
+    .into())
+}
+
+/// Reads and compiles the policy that the configuration names, else the one inside the program.
+pub fn policy(config: &Config) -> anyhow::Result<Policy> {
+    let hint = "`smista policy check FILE` shows every fault of a policy";
+    match &config.policy.path {
+        None => Policy::embedded_default().context("the policy inside the program cannot be used"),
+        Some(path) => {
+            let what = format!("the policy {} cannot be used", path.display());
+            let text = std::fs::read_to_string(path)
+                .context(Hinted::new(what.clone(), "name the file in policy.path of smista.toml"))?;
+            Policy::from_text(&text, &path.display().to_string()).context(Hinted::new(what, hint))
+        }
+    }
+}
+
+/// Opens the configured store.
+pub async fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    store::open(&config.store).await.context(Hinted::new(
+        "the database cannot be used",
+        "check store.url (or store.url_file) in smista.toml; `smista doctor` tells more",
+    ))
+}
+
+/// The stages of a message, put together over a store.
+pub async fn pipeline(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<Pipeline> {
+    let policy = PolicyHandle::new(policy(config)?);
+    let analyzer = analyzer(config).await?;
+    let fold = (&config.journey).into();
+    Ok(Pipeline::new(analyzer, store, Arc::new(policy), fold, config.engine.on_failure))
+}
+
+/// The secret that keys the hashes of identities.
+pub fn identity_key(config: &Config) -> anyhow::Result<Arc<[u8]>> {
+    let Some(path) = &config.interaction.identity_key_file else {
+        return Ok(config.interaction.identity_key.as_bytes().into());
+    };
+    let text = std::fs::read_to_string(path).context(Hinted::new(
+        format!("the identity key {} cannot be read", path.display()),
+        "name a readable file in interaction.identity_key_file",
+    ))?;
+    Ok(text.trim().as_bytes().into())
+}
+
+/// What every lane of a worker shares.
+pub fn lanes(
+    config: &Config,
+    pipeline: Pipeline,
+    publisher: Arc<dyn Publisher>,
+    health: Health,
+) -> Arc<LaneContext> {
+    Arc::new(LaneContext {
+        pipeline,
+        publisher,
+        health,
+        retry_attempts: config.worker.retry_attempts,
+        retry_backoff: Duration::from_millis(config.worker.retry_backoff_ms),
+        abandon: CancellationToken::new(),
+        analysed: AtomicU64::new(0),
+    })
+}
+
+/// How a worker works.
+pub fn worker_settings(config: &Config) -> anyhow::Result<worker::Settings> {
+    Ok(worker::Settings {
+        prefetch: config.broker.prefetch,
+        lanes: config.worker.lanes,
+        shutdown_timeout: Duration::from_secs(config.worker.shutdown_timeout_s),
+        identity_key: identity_key(config)?,
+        inbox_days: config.store.inbox_days,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pack_at(folder: &Path) {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("pack.toml"), "").unwrap();
+    }
+
+    #[test]
+    fn a_pack_is_looked_for_beside_the_file_then_around_the_program() {
+        let root = tempfile::tempdir().unwrap();
+        let name = Path::new("packs-of-this-test/core");
+        let etc = root.path().join("etc");
+        let program = root.path().join("target/release/smista");
+        let find = || find_pack(name, Some(&etc), Some(&program));
+        assert_eq!(find(), name, "nowhere: left as it is, so that the error names it");
+
+        pack_at(&root.path().join(name));
+        // `../..` is only found through a folder that is there.
+        std::fs::create_dir_all(root.path().join("target/release")).unwrap();
+        assert_eq!(find().canonicalize().unwrap(), root.path().join(name).canonicalize().unwrap());
+
+        pack_at(&etc.join(name));
+        assert_eq!(find(), etc.join(name));
+        let absolute = root.path().join("elsewhere");
+        assert_eq!(find_pack(&absolute, Some(&etc), Some(&program)), absolute);
+    }
+}
