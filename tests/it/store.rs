@@ -15,6 +15,8 @@ use smista::store::{
 };
 use uuid::Uuid;
 
+use crate::support::postgres_url;
+
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_780_000_000 + seconds, 123_000_000).unwrap()
 }
@@ -406,10 +408,7 @@ async fn sqlite_in_memory_does_it_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn postgres_does_it_all() {
-    let Ok(url) = std::env::var("SMISTA_TEST_POSTGRES_URL") else {
-        eprintln!("skipped: SMISTA_TEST_POSTGRES_URL names no PostgreSQL");
-        return;
-    };
+    let Some(url) = postgres_url() else { return };
     suite(store::open(&configured(&url)).await.unwrap()).await;
 }
 
@@ -485,10 +484,7 @@ async fn a_locked_sqlite_file_is_not_available() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_postgres_row_is_not_available() {
-    let Ok(url) = std::env::var("SMISTA_TEST_POSTGRES_URL") else {
-        eprintln!("skipped: SMISTA_TEST_POSTGRES_URL names no PostgreSQL");
-        return;
-    };
+    let Some(url) = postgres_url() else { return };
     let config = config::Store { statement_timeout_s: 1, max_connections: 2, ..configured(&url) };
     let store = store::open(&config).await.unwrap();
     let customer = unique("c");
