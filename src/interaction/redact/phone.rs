@@ -59,8 +59,9 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     };
     each(INTERNATIONAL.as_ref(), text, |start, end| {
         let span = text.get(start..end)?;
-        let joined = before(text, start).is_some_and(|c| c.is_alphanumeric() || c == '+');
-        if joined || ends_inside(text, end) || !international(span) { None } else { push(start, end) }
+        let inside = before(text, start).is_some_and(|c| c.is_alphanumeric() || c == '+')
+            || after(text, end).is_some_and(char::is_alphanumeric);
+        if inside || !international(span) { None } else { push(start, end) }
     });
     each(NATIONAL.as_ref(), text, |start, end| {
         shorter(text, start, end, judge_national).and_then(|end| push(start, end))
@@ -92,13 +93,15 @@ fn shorter(text: &str, start: usize, end: usize, judge: fn(&str, usize, usize) -
     }
 }
 
-/// Digits go on behind the span, so that it is a part of something longer.
+/// Digits go on behind the span, so that it is a part of something longer or an amount with decimals.
 fn ends_inside(text: &str, end: usize) -> bool {
     let Some(next) = after(text, end) else { return false };
-    let following = after(text, end + next.len_utf8());
+    let tail = text.get(end + next.len_utf8()..).unwrap_or_default();
+    let figures = tail.bytes().take_while(u8::is_ascii_digit).count();
     next.is_alphanumeric()
-        || (matches!(next, ',' | '.' | ':') && following.is_some_and(|c| c.is_ascii_digit()))
-        || (matches!(next, '-' | '_') && following.is_some_and(char::is_alphabetic))
+        || (matches!(next, ',' | '.') && (1..=2).contains(&figures))
+        || (next == ':' && figures > 0)
+        || (matches!(next, '-' | '_') && tail.starts_with(char::is_alphabetic))
 }
 
 /// Something before the span makes it a part of a code or an amount.
@@ -106,7 +109,7 @@ fn starts_inside(text: &str, start: usize) -> bool {
     let Some(previous) = before(text, start) else { return false };
     let earlier = before(text, start - previous.len_utf8());
     previous.is_alphanumeric()
-        || (matches!(previous, '-' | '_' | '.' | ',') && earlier.is_some_and(char::is_alphanumeric))
+        || (matches!(previous, '-' | '_' | '.') && earlier.is_some_and(char::is_alphanumeric))
         || matches!(previous, '€' | '$' | '£' | '#')
 }
 

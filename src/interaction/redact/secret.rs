@@ -32,11 +32,20 @@ static REVERSED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// A password after its cue: the link word or sign, then the value.
 static LINKED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\b(?:passwords?|passwd|passphrase|pwd|psw|parola d'ordine|parola chiave|password wi-?fi|secret word|pass)",
+        r"(?i)\b(?:passwords?|passwd|passphrase|pwd|psw|parola d'ordine|parola chiave|password wi-?fi|secret word)",
         r"(?: (?:for|of|to|del|della|di|per|dell'|al|alla) (?:(?:my|the|il|la|mio|mia) )?[\p{L}'-]{1,20}){0,2}",
         r"( ?[:=] ?| (?:is|was|è|e'|é|era|sarebbe|set to|changed to|cambiata in|impostata a):? |[ \n]+)",
         r#"(["'«“‘`(]{0,2})([^\s]{3,64})"#
     ))
+});
+
+/// `pass` alone is a word of many meanings: only with a sign after it.
+static SIGNED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| pattern(r#"(?i)\bpass( ?[:=] ?)(["'«“‘`(]{0,2})([^\s]{3,64})"#));
+
+/// Whether the costlier patterns have anything to look for.
+static HINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(r"(?i)pin|otp|puk|cv[vcn]|csc|code|codice|pass|pwd|psw|parola|secret|one[ -]time")
 });
 
 /// Words that follow *my password is* without being one.
@@ -206,6 +215,9 @@ const NOT_SECRET: &[&str] = &[
 
 /// Adds the secrets of `text`.
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
+    if !HINT.as_ref().is_some_and(|hint| hint.is_match(text)) {
+        return;
+    }
     for pattern in [&*CODED, &*REVERSED] {
         let Some(pattern) = pattern else { continue };
         for value in pattern.captures_iter(text).filter_map(|captures| captures.get(1)) {
@@ -216,9 +228,17 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
             }
         }
     }
-    let Some(linked) = &*LINKED else { return };
+    for pattern in [&*LINKED, &*SIGNED] {
+        if let Some(pattern) = pattern {
+            passwords(pattern, text, found);
+        }
+    }
+}
+
+/// The values after a password's name; a refused one may itself be a name, so the search goes on at it.
+fn passwords(pattern: &Regex, text: &str, found: &mut Vec<Found>) {
     let mut at = 0;
-    while let Some(captures) = linked.captures_at(text, at) {
+    while let Some(captures) = pattern.captures_at(text, at) {
         let (Some(link), Some(quote), Some(value)) = (captures.get(1), captures.get(2), captures.get(3))
         else {
             return;
@@ -286,6 +306,6 @@ fn is_password(word: &str, bare: bool, quoted: bool) -> bool {
 }
 
 #[cfg(test)]
-pub(super) fn patterns() -> [bool; 3] {
-    [CODED.is_some(), REVERSED.is_some(), LINKED.is_some()]
+pub(super) fn patterns() -> [bool; 5] {
+    [CODED.is_some(), REVERSED.is_some(), LINKED.is_some(), SIGNED.is_some(), HINT.is_some()]
 }

@@ -112,6 +112,9 @@ fn phones() {
     );
     check("tre tre tre uno due tre quattro cinque sei sette", "[PHONE]");
     check("tel.0612345678", "tel.[PHONE]");
+    check("3331234567,3401234567", "[PHONE],[PHONE]");
+    check("3331234567/3401234567", "[PHONE]/[PHONE]");
+    check("+39 011 8765432,0", "[PHONE],0");
 }
 
 #[test]
@@ -182,6 +185,7 @@ fn secrets() {
         ("la password è «Pippo 12», aiuto", "la password è «[SECRET] 12», aiuto"),
         ("password Estate2024", "password [SECRET]"),
         ("pwd=hunter2", "pwd=[SECRET]"),
+        ("pass: qwerty", "pass: [SECRET]"),
         ("la password del wifi è casamia99", "la password del wifi è [SECRET]"),
         ("pin 4821 password x@y.it", "pin [SECRET] password [SECRET]"),
     ] {
@@ -199,6 +203,8 @@ fn secrets() {
         "order code 123456",
         "the code is SAVE10",
         "pass the salt",
+        "too cute to pass up!!1",
+        "I don't know what my password is.",
     ] {
         stays(text);
     }
