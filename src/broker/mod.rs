@@ -1,8 +1,10 @@
 //! RabbitMQ, and the in-process broker of the embedded mode behind the same traits with the same acknowledgement
 //! semantics. This room moves bytes: it knows no wire format.
 
+pub mod amqp;
 pub mod embedded;
 pub mod parked;
+pub mod topology;
 
 use std::time::Duration;
 
@@ -153,10 +155,12 @@ pub trait Publisher: Send + Sync {
 /// Delivers from one or more queues, prefetch bounded. Reconnects by itself.
 #[async_trait]
 pub trait Consumer: Send {
-    /// The next delivery; `None` once [`Consumer::stop`] was called and what had arrived has been handed out.
+    /// The next delivery; `None` once [`Consumer::stop`] was called.
     async fn next(&mut self) -> Option<Delivery>;
 
-    /// Stops taking new messages; deliveries already handed out can still be settled.
+    /// Stops handing out; deliveries already handed out can still be settled, until [`Broker::close`]. What had arrived
+    /// and was not handed out goes back to its queue then: given back earlier, another worker would get later messages
+    /// of the same customers first.
     async fn stop(&mut self);
 }
 

@@ -1,7 +1,9 @@
 //! Integration tests, one binary.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
+mod broker;
 mod end_to_end;
 #[cfg(test)]
 mod store;

@@ -1,0 +1,319 @@
+//! The consuming connection: a channel per input queue, merged through one bounded queue. Handing out stops at once
+//! when asked; what had arrived but was not handed out goes back, in order, when the connection closes, so that no
+//! other worker gets later messages first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Acker, Channel, Connection, ErrorKind};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::connect::{Address, reply, short};
+use super::state::{Backoff, Board, Side};
+use super::{declare, farewell, raised};
+use crate::broker::topology::Topology;
+use crate::broker::{BrokerState, Consumer, Delivery, DeliveryMeta, Settle, SettleError, Settlement};
+
+/// Counts the deliveries handed out and neither settled nor dropped.
+#[derive(Clone)]
+pub(super) struct Outstanding(Arc<watch::Sender<usize>>);
+
+impl Default for Outstanding {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+}
+
+impl Outstanding {
+    fn add(&self) -> OutstandingOne {
+        self.0.send_modify(|count| *count += 1);
+        OutstandingOne(self.clone())
+    }
+
+    pub async fn none_left(&self) {
+        // The sender is here: waiting cannot fail.
+        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+struct OutstandingOne(Outstanding);
+
+impl Drop for OutstandingOne {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// A delivery on its way from a channel to [`Consumer::next`].
+struct Arrived {
+    delivery: lapin::message::Delivery,
+    queue: Arc<str>,
+    at: DateTime<Utc>,
+}
+
+/// What a consumer needs.
+pub(super) struct Source {
+    pub address: Address,
+    pub topology: Arc<Topology>,
+    pub board: Arc<Board>,
+    pub prefetch: u16,
+    pub outstanding: Outstanding,
+    pub closing: watch::Receiver<bool>,
+}
+
+/// Deliveries of all input queues.
+pub(super) struct AmqpConsumer {
+    arrivals: mpsc::Receiver<Arrived>,
+    stop: watch::Sender<bool>,
+    outstanding: Outstanding,
+}
+
+impl AmqpConsumer {
+    pub fn start(source: Source) -> (Self, JoinHandle<()>) {
+        let (sender, arrivals) = mpsc::channel(usize::from(source.prefetch));
+        let stop = watch::Sender::new(false);
+        let outstanding = source.outstanding.clone();
+        let supervisor =
+            Supervisor { source, arrivals: sender, stop: stop.subscribe(), backoff: Backoff::new() };
+        (Self { arrivals, stop, outstanding }, tokio::spawn(supervisor.run()))
+    }
+}
+
+#[async_trait]
+impl Consumer for AmqpConsumer {
+    async fn next(&mut self) -> Option<Delivery> {
+        let mut stop = self.stop.subscribe();
+        loop {
+            let arrived = tokio::select! {
+                biased;
+                () = raised(&mut stop) => return None,
+                arrived = self.arrivals.recv() => arrived?,
+            };
+            // Its channel died while it waited here: the broker delivers it again.
+            if !arrived.delivery.acker.usable() {
+                continue;
+            }
+            return Some(hand_out(arrived, self.outstanding.add()));
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+fn hand_out(arrived: Arrived, one: OutstandingOne) -> Delivery {
+    let Arrived { delivery, queue, at } = arrived;
+    let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
+    let meta = DeliveryMeta {
+        queue: queue.to_string(),
+        routing_key: delivery.routing_key.to_string(),
+        message_id: text(delivery.properties.message_id()),
+        content_type: text(delivery.properties.content_type()),
+        earlier_deliveries: delivery.properties.headers().as_ref().map_or(0, delivery_count),
+        redelivered: delivery.redelivered,
+        received_at: at,
+    };
+    let settler = AmqpSettle { acker: delivery.acker, settled: AtomicBool::new(false), _one: one };
+    Delivery::new(delivery.data, meta, Box::new(settler))
+}
+
+fn delivery_count(headers: &FieldTable) -> u32 {
+    headers.inner().get("x-delivery-count").and_then(number).unwrap_or(0)
+}
+
+/// Any whole number that fits.
+pub(super) fn number(value: &AMQPValue) -> Option<u32> {
+    match value {
+        AMQPValue::ShortShortInt(n) => u32::try_from(*n).ok(),
+        AMQPValue::ShortShortUInt(n) => Some(u32::from(*n)),
+        AMQPValue::ShortInt(n) => u32::try_from(*n).ok(),
+        AMQPValue::ShortUInt(n) => Some(u32::from(*n)),
+        AMQPValue::LongInt(n) => u32::try_from(*n).ok(),
+        AMQPValue::LongUInt(n) => Some(*n),
+        AMQPValue::LongLongInt(n) => u32::try_from(*n).ok(),
+        _ => None,
+    }
+}
+
+struct AmqpSettle {
+    acker: Acker,
+    settled: AtomicBool,
+    _one: OutstandingOne,
+}
+
+#[async_trait]
+impl Settle for AmqpSettle {
+    async fn settle(self: Box<Self>, how: Settlement) -> Result<(), SettleError> {
+        self.settled.store(true, Ordering::Relaxed);
+        let sent = match how {
+            Settlement::Ack => self.acker.ack(BasicAckOptions::default()).await,
+            Settlement::Requeue => self.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
+            Settlement::Reject => self.acker.reject(BasicRejectOptions { requeue: false }).await,
+        };
+        match sent {
+            Ok(true) => Ok(()),
+            // Nothing was sent: the channel had died.
+            Ok(false) => Err(SettleError::ChannelGone),
+            Err(error) => Err(match error.kind() {
+                ErrorKind::ProtocolError(refusal) => SettleError::Refused(refusal.get_message().to_string()),
+                _ => SettleError::ChannelGone,
+            }),
+        }
+    }
+}
+
+impl Drop for AmqpSettle {
+    fn drop(&mut self) {
+        if self.settled.load(Ordering::Relaxed) || !self.acker.usable() {
+            return;
+        }
+        // Without this it would hold its place in the prefetch for as long as the channel lives. Off the runtime the
+        // connection is going anyway.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let acker = self.acker.clone();
+            runtime.spawn(async move {
+                // A channel that died meanwhile has given it back already.
+                let _ = acker.nack(BasicNackOptions { multiple: false, requeue: true }).await;
+            });
+        }
+    }
+}
+
+/// A channel and what comes over it; dropping the second cancels the subscription.
+type Subscription = (Channel, lapin::Consumer);
+
+struct Supervisor {
+    source: Source,
+    arrivals: mpsc::Sender<Arrived>,
+    stop: watch::Receiver<bool>,
+    backoff: Backoff,
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        let mut stop = self.stop.clone();
+        while let Err(reason) = self.session().await {
+            if *stop.borrow() {
+                break;
+            }
+            self.source.board.set(Side::Consume, Some(BrokerState::Connecting(reason)));
+            let mut closing = self.source.closing.clone();
+            tokio::select! {
+                () = raised(&mut stop) => break,
+                () = raised(&mut closing) => break,
+                () = tokio::time::sleep(self.backoff.pause()) => {}
+            }
+        }
+        self.source.board.set(Side::Consume, None);
+    }
+
+    /// One connection. `Ok` when the broker is being closed, else why the connection is lost.
+    async fn session(&mut self) -> Result<(), String> {
+        let mut closing = self.source.closing.clone();
+        let connection = tokio::select! {
+            () = raised(&mut closing) => return Ok(()),
+            connected = self.source.address.connect("smista consume") => connected?,
+        };
+        tokio::select! {
+            () = raised(&mut closing) => {
+                farewell(&connection).await;
+                return Ok(());
+            }
+            there = self.wait_for_topology(&connection) => there?,
+        }
+        self.source.board.set(Side::Consume, Some(BrokerState::Connected));
+        self.backoff.reset();
+
+        let queues: Vec<&str> = self.source.topology.input_queues().collect();
+        let mut shards: FuturesUnordered<_> =
+            queues.into_iter().map(|queue| self.shard(&connection, queue)).collect();
+        // Subscriptions live on after the stop: for the acks of what was handed out, and because a queue whose active
+        // consumer cancels goes on with the next one at once, while earlier messages are still out.
+        let mut open = Vec::new();
+        loop {
+            tokio::select! {
+                () = raised(&mut closing) => break,
+                ended = shards.next() => match ended {
+                    Some(subscription) => open.push(subscription?),
+                    None => {
+                        raised(&mut closing).await;
+                        break;
+                    }
+                },
+            }
+        }
+        farewell(&connection).await;
+        Ok(())
+    }
+
+    async fn wait_for_topology(&mut self, connection: &Connection) -> Result<(), String> {
+        loop {
+            let report = declare::check_inputs(connection, &self.source.topology)
+                .await
+                .map_err(|error| error.to_string())?;
+            let Some(fault) = report.faults.first() else { return Ok(()) };
+            self.source.board.set(Side::Consume, Some(BrokerState::TopologyMissing(fault.to_string())));
+            tokio::time::sleep(self.backoff.pause()).await;
+        }
+    }
+
+    /// Consumes one queue, on one channel after another. Ends with the channel in use when stopped, with an error when
+    /// the connection is lost or what it needs is not there any more.
+    async fn shard(&self, connection: &Connection, queue: &str) -> Result<Subscription, String> {
+        let mut stop = self.stop.clone();
+        let name: Arc<str> = queue.into();
+        let (channel, mut deliveries) =
+            open(connection, queue, self.source.prefetch).await.map_err(|error| error.to_string())?;
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = raised(&mut stop) => return Ok((channel, deliveries)),
+                delivery = deliveries.next() => delivery,
+            };
+            let delivery = match delivery {
+                Some(Ok(delivery)) => delivery,
+                Some(Err(error)) => return Err(format!("{queue}: {error}")),
+                None => {
+                    return Err(format!(
+                        "{queue}: the broker ended the subscription; was the queue deleted?"
+                    ));
+                }
+            };
+            let arrived = Arrived { delivery, queue: Arc::clone(&name), at: Utc::now() };
+            tokio::select! {
+                biased;
+                () = raised(&mut stop) => return Ok((channel, deliveries)),
+                sent = self.arrivals.send(arrived) => {
+                    if sent.is_err() {
+                        // The consumer was dropped: the same as a stop.
+                        return Ok((channel, deliveries));
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn open(
+    connection: &Connection,
+    queue: &str,
+    prefetch: u16,
+) -> lapin::Result<(Channel, lapin::Consumer)> {
+    let queue = short(queue).map_err(std::io::Error::other)?;
+    let channel = reply(connection.create_channel()).await?;
+    reply(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+    let consumed =
+        channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default());
+    let deliveries = reply(consumed).await?;
+    Ok((channel, deliveries))
+}

@@ -1,0 +1,314 @@
+//! Names and shapes of every exchange and queue: a description, no connection. `amqp::declare` applies and checks it.
+
+use serde::Serialize;
+
+use crate::config;
+use crate::store::Destination;
+
+/// What has to be on the broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Topology {
+    /// Prefix of every name.
+    pub prefix: String,
+    /// Exchanges, in the order they can be declared.
+    pub exchanges: Vec<Exchange>,
+    /// Queues.
+    pub queues: Vec<Queue>,
+    /// Bindings.
+    pub bindings: Vec<Binding>,
+}
+
+/// A durable exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exchange {
+    /// Its name.
+    pub name: String,
+    /// `fanout`, `topic` or `x-consistent-hash`.
+    pub kind: &'static str,
+    /// Exchange that takes what no binding takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alternate: Option<String>,
+    /// What it is for.
+    pub purpose: &'static str,
+}
+
+/// A durable quorum queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Its `x-` arguments.
+    pub arguments: Vec<(&'static str, Argument)>,
+    /// What it is for.
+    pub purpose: &'static str,
+}
+
+/// Value of a queue argument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Argument {
+    /// Text.
+    Text(String),
+    /// Number.
+    Number(i64),
+    /// Yes or no.
+    Flag(bool),
+}
+
+impl std::fmt::Display for Argument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+        }
+    }
+}
+
+/// A queue bound to an exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Binding {
+    /// Where messages come from.
+    pub exchange: String,
+    /// Where they go.
+    pub queue: String,
+    /// Binding key; the weight, for a consistent-hash exchange.
+    pub key: &'static str,
+}
+
+/// What nobody has bound is kept so long: 7 days in milliseconds. The store still has the decision afterwards.
+const UNROUTED_TTL_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Looking at parked messages takes and returns them, which some versions of RabbitMQ count and limit by default.
+const PARKED_DELIVERY_LIMIT: i64 = 1_000_000_000;
+
+impl Topology {
+    /// The topology that this configuration asks for.
+    pub fn of(config: &config::Broker) -> Self {
+        let name = |part: &str| format!("{}.{part}", config.prefix);
+        let exchange =
+            |part, kind, alternate, purpose| Exchange { name: name(part), kind, alternate, purpose };
+        let unrouted = || Some(name("unrouted"));
+        let spread = if config.shards > 1 { "x-consistent-hash" } else { "fanout" };
+        let exchanges = vec![
+            exchange("unrouted", "fanout", None, "takes what no binding takes"),
+            exchange("parked", "fanout", None, "messages that could not be decided"),
+            exchange("interactions", spread, None, "what arrives; routing key: the customer"),
+            exchange("decisions", "topic", unrouted(), "decisions; <priority>.<queue>.<channel>"),
+            exchange("events", "topic", unrouted(), "state changes"),
+            exchange("corrections", "topic", unrouted(), "supervisors' corrections"),
+        ];
+
+        let inputs = (0..config.shards).map(|shard| Queue {
+            name: name(&format!("interactions.{shard}")),
+            arguments: vec![
+                ("x-queue-type", Argument::Text("quorum".to_owned())),
+                ("x-single-active-consumer", Argument::Flag(true)),
+                ("x-delivery-limit", Argument::Number(i64::from(config.delivery_limit))),
+                ("x-dead-letter-exchange", Argument::Text(name("parked"))),
+                ("x-dead-letter-strategy", Argument::Text("at-least-once".to_owned())),
+                ("x-overflow", Argument::Text("reject-publish".to_owned())),
+            ],
+            purpose: "input, one active worker",
+        });
+        let parked = Queue {
+            name: name("parked"),
+            arguments: vec![
+                ("x-queue-type", Argument::Text("quorum".to_owned())),
+                ("x-delivery-limit", Argument::Number(PARKED_DELIVERY_LIMIT)),
+            ],
+            purpose: "parked messages, until replayed or discarded",
+        };
+        let unrouted = Queue {
+            name: name("unrouted"),
+            arguments: vec![
+                ("x-queue-type", Argument::Text("quorum".to_owned())),
+                ("x-message-ttl", Argument::Number(UNROUTED_TTL_MS)),
+            ],
+            purpose: "what nobody has bound, for 7 days",
+        };
+        let queues: Vec<Queue> = inputs.chain([parked, unrouted]).collect();
+
+        let bind = |exchange: &str, queue: String, key| Binding { exchange: name(exchange), queue, key };
+        let key = if config.shards > 1 { "1" } else { "" };
+        let bindings = (0..config.shards)
+            .map(|shard| bind("interactions", name(&format!("interactions.{shard}")), key))
+            .chain([bind("parked", name("parked"), ""), bind("unrouted", name("unrouted"), "")])
+            .collect();
+        Self { prefix: config.prefix.clone(), exchanges, queues, bindings }
+    }
+
+    /// Exchange a message goes to.
+    pub fn exchange_of(&self, destination: Destination) -> String {
+        let part = match destination {
+            Destination::Decisions => "decisions",
+            Destination::Events => "events",
+            Destination::Corrections => "corrections",
+            Destination::Parked => "parked",
+        };
+        format!("{}.{part}", self.prefix)
+    }
+
+    /// Exchange that producers publish to.
+    pub fn interactions(&self) -> String {
+        format!("{}.interactions", self.prefix)
+    }
+
+    /// Queue of the parked messages.
+    pub fn parked_queue(&self) -> String {
+        format!("{}.parked", self.prefix)
+    }
+
+    /// The input queues, in order.
+    pub fn input_queues(&self) -> impl Iterator<Item = &str> {
+        let start = format!("{}.interactions.", self.prefix);
+        self.queues.iter().map(|queue| queue.name.as_str()).filter(move |name| name.starts_with(&start))
+    }
+
+    /// The input queue that would be there only if there were more shards than configured.
+    pub fn one_queue_too_many(&self) -> String {
+        format!("{}.interactions.{}", self.prefix, self.input_queues().count())
+    }
+
+    /// `rabbitmqctl` commands that give each kind of user no more than it needs. Nobody but the operator configures.
+    pub fn users(&self, vhost: &str) -> Vec<User> {
+        let p = self.prefix.replace('.', "\\.");
+        let user = |name: &str, purpose, configure: &str, write: &str, read: &str| User {
+            name: format!("{}-{name}", self.prefix),
+            purpose,
+            configure: configure.to_owned(),
+            write: write.to_owned(),
+            read: read.to_owned(),
+            vhost: vhost.to_owned(),
+        };
+        vec![
+            user(
+                "operator",
+                "smista topology apply, smista parked",
+                &format!("^{p}\\."),
+                &format!("^{p}\\."),
+                &format!("^{p}\\."),
+            ),
+            user(
+                "worker",
+                "smista worker",
+                "^$",
+                &format!("^{p}\\.(decisions|events|corrections|parked)$"),
+                &format!("^{p}\\.interactions\\.[0-9]+$"),
+            ),
+            user("console", "smista console", "^$", &format!("^{p}\\.corrections$"), "^$"),
+            user("producer", "whoever sends interactions", "^$", &format!("^{p}\\.interactions$"), "^$"),
+            user(
+                "router",
+                "a routing system with queues of its own, named router.…",
+                "^router\\.",
+                "^router\\.",
+                &format!("^(router\\..*|{p}\\.(decisions|events|corrections))$"),
+            ),
+        ]
+    }
+}
+
+/// A broker user with the permissions it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// Proposed name.
+    pub name: String,
+    /// Who uses it.
+    pub purpose: &'static str,
+    /// Pattern of what it may declare.
+    pub configure: String,
+    /// Pattern of what it may publish to.
+    pub write: String,
+    /// Pattern of what it may consume from or bind.
+    pub read: String,
+    /// Virtual host.
+    pub vhost: String,
+}
+
+impl User {
+    /// The two commands that make it; the password is asked for by `rabbitmqctl`.
+    pub fn commands(&self) -> [String; 2] {
+        [
+            format!("rabbitmqctl add_user '{}'", self.name),
+            format!(
+                "rabbitmqctl set_permissions -p '{}' '{}' '{}' '{}' '{}'",
+                self.vhost, self.name, self.configure, self.write, self.read
+            ),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topology(shards: u16) -> Topology {
+        let mut config = config::Config::load(None).unwrap().broker;
+        config.prefix = "acme.smista".to_owned();
+        config.shards = shards;
+        Topology::of(&config)
+    }
+
+    #[test]
+    fn one_shard_needs_no_plugin() {
+        let topology = topology(1);
+        assert!(topology.exchanges.iter().all(|exchange| matches!(exchange.kind, "fanout" | "topic")));
+        assert_eq!(topology.input_queues().collect::<Vec<_>>(), ["acme.smista.interactions.0"]);
+        assert_eq!(topology.one_queue_too_many(), "acme.smista.interactions.1");
+    }
+
+    #[test]
+    fn more_shards_share_by_hash_with_equal_weight() {
+        let topology = topology(3);
+        let interactions =
+            topology.exchanges.iter().find(|exchange| exchange.name == topology.interactions()).unwrap();
+        assert_eq!(interactions.kind, "x-consistent-hash");
+        let keys: Vec<_> = topology
+            .bindings
+            .iter()
+            .filter(|b| b.exchange == topology.interactions())
+            .map(|b| b.key)
+            .collect();
+        assert_eq!(keys, ["1", "1", "1"]);
+    }
+
+    #[test]
+    fn alternates_and_dead_letters_lead_to_exchanges_with_a_queue() {
+        let topology = topology(2);
+        let caught = |name: &str| topology.bindings.iter().any(|binding| binding.exchange == name);
+        for exchange in &topology.exchanges {
+            if let Some(alternate) = &exchange.alternate {
+                assert!(caught(alternate));
+            }
+        }
+        for queue in &topology.queues {
+            for (name, value) in &queue.arguments {
+                if *name == "x-dead-letter-exchange" {
+                    assert!(caught(&value.to_string()));
+                }
+            }
+        }
+        for destination in
+            [Destination::Decisions, Destination::Events, Destination::Corrections, Destination::Parked]
+        {
+            let name = topology.exchange_of(destination);
+            let exchange = topology.exchanges.iter().find(|exchange| exchange.name == name).unwrap();
+            assert!(exchange.alternate.is_some() || caught(&name), "{name} may lose messages");
+        }
+    }
+
+    #[test]
+    fn a_worker_may_configure_nothing_and_read_only_its_input() {
+        let topology = topology(2);
+        let users = topology.users("/");
+        let worker = users.iter().find(|user| user.name == "acme.smista-worker").unwrap();
+        let may = |pattern: &str, name: &str| regex::Regex::new(pattern).unwrap().is_match(name);
+        assert!(!may(&worker.configure, "acme.smista.decisions"));
+        assert!(may(&worker.write, "acme.smista.decisions"));
+        assert!(!may(&worker.write, "acme.smista.interactions"));
+        assert!(may(&worker.read, "acme.smista.interactions.1"));
+        assert!(!may(&worker.read, "acme.smista.parked"));
+        assert!(!may(&worker.read, "acmeXsmista.interactions.1"));
+    }
+}
