@@ -228,10 +228,8 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
             }
         }
     }
-    for pattern in [&*LINKED, &*SIGNED] {
-        if let Some(pattern) = pattern {
-            passwords(pattern, text, found);
-        }
+    for pattern in [&*LINKED, &*SIGNED].into_iter().flatten() {
+        passwords(pattern, text, found);
     }
 }
 
