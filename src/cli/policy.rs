@@ -1,4 +1,4 @@
-//! `smista policy`: check, test and explain a policy.
+//! `smista policy`: check, test, simulate and explain a policy.
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,11 +12,12 @@ use super::style::{BAD, DIM, GOOD, HEADING, WARN, paint};
 use super::{Hinted, Outcome, WrongUse};
 use crate::config::Config;
 use crate::routing::compile::Effects;
-use crate::routing::decision::Level;
+use crate::routing::decision::{Level, SCHEMA};
+use crate::routing::simulate::Changes;
 use crate::routing::testing::{self, TestResult};
-use crate::routing::{Facts, Policy, PolicyError, Routing, RuleTrace};
+use crate::routing::{Decision, Facts, Policy, PolicyError, Routing, RuleTrace};
 
-/// Check, test and explain the routing policy.
+/// Check, test, simulate and explain the routing policy.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -51,6 +52,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what another policy would change about past decisions.
+    #[command(
+        after_help = "Examples:\n  smista policy simulate --policy policy/ours.toml --decisions decisions.jsonl\n  smista policy simulate --policy new.toml --against old.toml --decisions - --json < decisions.jsonl"
+    )]
+    Simulate {
+        /// The new policy.
+        #[arg(long)]
+        policy: PathBuf,
+        /// The policy to compare with; the configured one, or the one inside the program, when left out.
+        #[arg(long)]
+        against: Option<PathBuf>,
+        /// Past decisions, one JSON object a line; `-` for standard input.
+        #[arg(long)]
+        decisions: PathBuf,
+        /// One JSON object on standard output.
+        #[arg(long)]
+        json: bool,
+    },
     /// Show what the policy makes of a message: each rule, its effects, and what would be without it.
     #[command(
         after_help = "Examples:\n  smista policy explain --facts facts.json\n  echo '{\"intents\":[\"billing.dispute\"],\"sentiment\":\"negative\",\"signals\":[\"legal_threat\"]}' | smista policy explain\n  smista policy explain --facts facts.json --all\n\nThe names of the facts are in docs/policy.md, section Tests."
@@ -78,6 +97,9 @@ pub async fn run(args: Args, config: Config) -> anyhow::Result<Outcome> {
         Command::Check { file, json } => check(file.or(configured).as_deref(), json),
         Command::Test { policy, tests, json } => {
             test(policy.or(configured).as_deref(), tests.as_deref(), json)
+        }
+        Command::Simulate { policy, against, decisions, json } => {
+            simulation(&policy, against.or(configured).as_deref(), &decisions, json)
         }
         Command::Explain { facts, policy, all, json } => {
             explain(policy.or(configured).as_deref(), facts.as_deref(), all, json)
@@ -193,23 +215,72 @@ fn test_files(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     paths.iter().map(|path| Ok((path.display().to_string(), read(path)?))).collect()
 }
 
-fn explain(path: Option<&Path>, facts: Option<&Path>, all: bool, as_json: bool) -> anyhow::Result<Outcome> {
-    let policy = good(path)?;
-    let (name, text) = match facts.filter(|path| *path != Path::new("-")) {
-        Some(path) => (path.display().to_string(), read(path)?),
+/// The text of a file, or of standard input for none and `-`, and what it is called.
+fn input(path: Option<&Path>) -> anyhow::Result<(String, String)> {
+    match path.filter(|path| *path != Path::new("-")) {
+        Some(path) => Ok((path.display().to_string(), read(path)?)),
         None => {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
-            ("standard input".to_owned(), text)
+            Ok(("standard input".to_owned(), text))
         }
+    }
+}
+
+fn explain(path: Option<&Path>, facts: Option<&Path>, all: bool, as_json: bool) -> anyhow::Result<Outcome> {
+    let policy = good(path)?;
+    let (name, text) = input(facts)?;
+    let value: serde_json::Value = serde_json::from_str(&text)
+        .with_context(|| Hinted::new(format!("{name} is no JSON"), "give one JSON object with the facts"))?;
+    let facts = if value.get("schema").and_then(serde_json::Value::as_str) == Some(SCHEMA) {
+        let decision: Decision =
+            serde_json::from_value(value).with_context(|| format!("{name} is no decision"))?;
+        writeln!(
+            anstream::stderr(),
+            "{} a decision carries no attributes and no ratings",
+            paint(WARN, "note:")
+        )?;
+        Facts::from_decision(&decision)
+    } else {
+        serde_json::from_value(value).with_context(|| {
+            Hinted::new(format!("{name} holds no facts"), "docs/policy.md, section Tests, names them")
+        })?
     };
-    let facts: Facts = serde_json::from_str(&text).with_context(|| {
-        Hinted::new(format!("{name} holds no facts"), "docs/policy.md, section Tests, names them")
-    })?;
     let routing = policy.decide(&facts);
     let text = if as_json { serde_json::to_string(&routing)? } else { tree(&policy, &routing, all) };
     writeln!(anstream::stdout(), "{text}")?;
     Ok(Outcome::Done)
+}
+
+fn simulation(new: &Path, old: Option<&Path>, decisions: &Path, as_json: bool) -> anyhow::Result<Outcome> {
+    let (old, new) = (good(old)?, good(Some(new))?);
+    let (name, text) = input(Some(decisions))?;
+    let mut changes = Changes::default();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let decision: Decision = serde_json::from_str(line)
+            .with_context(|| format!("{name}:{}: this is no decision", index + 1))?;
+        changes.add(&decision, &old, &new);
+    }
+    let text = if as_json { serde_json::to_string(&changes)? } else { summary(&changes, &old, &new) };
+    writeln!(anstream::stdout(), "{text}")?;
+    Ok(Outcome::Done)
+}
+
+fn summary(changes: &Changes, old: &Policy, new: &Policy) -> String {
+    let Changes { decisions, changed, moves, examples } = changes;
+    let mut lines = vec![
+        format!("{} {}", paint(DIM, "from"), old.id()),
+        format!("{}   {}", paint(DIM, "to"), new.id()),
+        format!("{} of {decisions} decisions change", paint(HEADING, &changed.to_string())),
+    ];
+    let moved = moves
+        .iter()
+        .map(|(what, count)| format!("{count:>7}  {} {} → {}", paint(DIM, what.what), what.from, what.to));
+    lines.extend(moved);
+    if !examples.is_empty() {
+        lines.push(format!("{} {}", paint(DIM, "for example messages"), examples.join(", ")));
+    }
+    lines.join("\n")
 }
 
 /// A routing as a tree for people: the decision, then each rule with its effects and its counterfactual. `all` shows the

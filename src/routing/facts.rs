@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::decision::Decision;
 use crate::interaction::{Author, Channel, Interaction, Ratings};
-use crate::journey::model::{ChurnRisk, JourneyView, RepeatContact, Transition};
-use crate::journey::model::{GoalView, StageView};
+use crate::journey::model::{ChurnRisk, GoalView, JourneyView, StageView, Transition, Trend};
 use crate::nlp::Understanding;
 use crate::nlp::labels::{Emotion, SentimentLabel, SignalKind, Stage};
 use crate::nlp::understanding::{Complexity, GoalKind, Scored, Sentiment, Signal, SignalSource};
@@ -91,6 +91,12 @@ pub struct JourneyFacts {
     pub experience: u8,
     /// Before this message.
     pub previous_experience: Option<u8>,
+    /// Which way sentiment goes over the last contacts.
+    pub sentiment_trend: Trend,
+    /// Work the customer has had of late, 0…1.
+    pub effort: f32,
+    /// Goals not met yet.
+    pub open_goals: usize,
     /// Churn risk.
     pub churn_risk: ChurnRisk,
     /// Promises of the contact centre.
@@ -110,6 +116,9 @@ impl Default for JourneyFacts {
             repeat_days: 0.0,
             experience: 70,
             previous_experience: None,
+            sentiment_trend: Trend::default(),
+            effort: 0.0,
+            open_goals: 0,
             churn_risk: ChurnRisk::default(),
             promises: 0,
             broken_promises: 0,
@@ -159,8 +168,6 @@ impl Facts {
         goal: Option<&GoalView>,
     ) -> Self {
         let now = interaction.sent_at;
-        let RepeatContact { is_repeat, of, days } = &journey.repeat_contact;
-        let broken = |at: DateTime<Utc>| (now - at).num_hours() >= PROMISE_HOURS;
         Self {
             intents: understanding.intents.clone(),
             abstained: understanding.abstained,
@@ -186,24 +193,69 @@ impl Facts {
             auto_reply: interaction.auto_reply.is_some()
                 || understanding.signal(SignalKind::AutoReply).is_some(),
             degraded: understanding.degraded,
-            journey: JourneyFacts {
-                contacts: journey.contacts.len(),
-                is_repeat: *is_repeat,
-                repeats: of.len(),
-                repeat_days: *days,
-                experience: journey.experience.score,
-                previous_experience: journey.experience.previous,
-                churn_risk: journey.churn_risk.clone(),
-                promises: journey.promises.len(),
-                broken_promises: journey.promises.iter().filter(|p| !p.kept && broken(p.at)).count(),
-                follow_up: journey.follow_up.is_some(),
-            },
+            journey: JourneyFacts::gather(journey, now),
+        }
+    }
+
+    /// The facts as far as a published decision tells them: without attributes and ratings, and with ages counted up to
+    /// `decided_at`.
+    pub fn from_decision(decision: &Decision) -> Self {
+        let Decision { analysis, journey, decided_at, .. } = decision;
+        let now = *decided_at;
+        let (stage, goal) = (analysis.stage.as_ref(), analysis.goal.as_ref());
+        Self {
+            intents: analysis.intents.clone(),
+            abstained: analysis.abstained,
+            sentiment: analysis.sentiment.clone(),
+            emotions: analysis.emotions.clone(),
+            signals: analysis.signals.clone(),
+            stage: stage.map(|view| view.name),
+            previous_stage: stage.and_then(|view| view.previous),
+            transition: stage.map_or(Transition::Same, |view| view.transition),
+            goal: goal.map(|view| view.kind),
+            goal_open: goal.is_some_and(|view| view.open),
+            goal_days: goal.map_or(0.0, |view| days_between(view.since, now)),
+            complexity: analysis.complexity,
+            effort: analysis.effort,
+            questions: analysis.questions.len(),
+            language: analysis.language.code.clone(),
+            channel: decision.channel,
+            author: Author::Customer,
+            sent_at: now,
+            ratings: Ratings::default(),
+            attributes: BTreeMap::new(),
+            attachments: decision.attachments.len(),
+            auto_reply: analysis.signals.iter().any(|signal| signal.name == SignalKind::AutoReply),
+            degraded: decision.degraded,
+            journey: JourneyFacts::gather(journey, now),
         }
     }
 
     /// The first signal of that kind.
     pub fn signal(&self, kind: SignalKind) -> Option<&Signal> {
         self.signals.iter().find(|signal| signal.name == kind)
+    }
+}
+
+impl JourneyFacts {
+    fn gather(journey: &JourneyView, now: DateTime<Utc>) -> Self {
+        let overdue = |at: DateTime<Utc>| (now - at).num_hours() >= PROMISE_HOURS;
+        let broken = journey.promises.iter().filter(|promise| !promise.kept && overdue(promise.at));
+        Self {
+            contacts: journey.contacts.len(),
+            is_repeat: journey.repeat_contact.is_repeat,
+            repeats: journey.repeat_contact.of.len(),
+            repeat_days: journey.repeat_contact.days,
+            experience: journey.experience.score,
+            previous_experience: journey.experience.previous,
+            sentiment_trend: journey.sentiment_trend,
+            effort: journey.effort,
+            open_goals: journey.open_goals.len(),
+            churn_risk: journey.churn_risk.clone(),
+            promises: journey.promises.len(),
+            broken_promises: broken.count(),
+            follow_up: journey.follow_up.is_some(),
+        }
     }
 }
 

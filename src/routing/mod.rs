@@ -11,6 +11,7 @@ pub mod handle;
 mod hours;
 pub mod policy;
 mod sample;
+pub mod simulate;
 pub mod testing;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::facts::{Facts, JourneyFacts};
 use crate::interaction::Ratings;
-use crate::journey::model::{ChurnRisk, RiskLevel};
+use crate::journey::model::{ChurnRisk, RiskLevel, Trend};
 use crate::nlp::labels::{Emotion, SignalKind, Stage};
 use crate::nlp::understanding::{Scored, Signal, SignalSource};
 
@@ -34,6 +34,9 @@ pub(super) fn full(attributes: &BTreeSet<String>) -> Facts {
             repeat_days: 3.4,
             experience: 31,
             previous_experience: Some(48),
+            sentiment_trend: Trend::Worsening,
+            effort: 0.5,
+            open_goals: 1,
             churn_risk: ChurnRisk { level: RiskLevel::Medium, reasons: vec!["repeat_contact".to_owned()] },
             promises: 1,
             broken_promises: 1,

@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 
 use super::facts::Facts;
 use crate::interaction::{Author, Channel};
-use crate::journey::model::{RiskLevel, Transition};
+use crate::journey::model::{RiskLevel, Transition, Trend};
 use crate::nlp::labels::{Emotion, INTENTS, SentimentLabel, SignalKind, Stage};
 use crate::nlp::understanding::{Complexity, GoalKind};
 
@@ -90,6 +90,9 @@ pub const VARIABLES: &[Variable] = &[
     fact("journey.repeat_contact.days", "number", "days since the first of them"),
     fact("journey.experience.score", "int", "experience, 0…100"),
     fact("journey.experience.change", "int", "experience now minus before this message"),
+    word("journey.sentiment_trend", "text", "which way sentiment goes over the last contacts", trends),
+    fact("journey.effort", "number", "work the customer has had of late, 0…1"),
+    fact("journey.open_goals", "int", "things the customer wants and has not got yet"),
     word("journey.churn_risk.level", "text", "how likely the customer is to leave", risks),
     fact("journey.churn_risk.reasons", "list of texts", "what raised it"),
     fact("journey.promises.made", "int", "promises of the contact centre"),
@@ -162,6 +165,10 @@ fn weekdays() -> Vec<&'static str> {
 
 fn risks() -> Vec<&'static str> {
     vec!["low", "medium", "high"]
+}
+
+fn trends() -> Vec<&'static str> {
+    vec!["improving", "steady", "worsening"]
 }
 
 fn transitions() -> Vec<&'static str> {
@@ -312,6 +319,11 @@ fn journey(facts: &Facts) -> Value {
         RiskLevel::Medium => "medium",
         RiskLevel::High => "high",
     };
+    let trend = match journey.sentiment_trend {
+        Trend::Improving => "improving",
+        Trend::Steady => "steady",
+        Trend::Worsening => "worsening",
+    };
     let transition = match facts.transition {
         Transition::Advanced => "advanced",
         Transition::Regressed => "regressed",
@@ -328,6 +340,9 @@ fn journey(facts: &Facts) -> Value {
             ]),
         ),
         ("experience", map([("score", Value::Int(now)), ("change", Value::Int(change))])),
+        ("sentiment_trend", text(trend)),
+        ("effort", number(journey.effort)),
+        ("open_goals", int(journey.open_goals)),
         (
             "churn_risk",
             map([
