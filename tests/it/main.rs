@@ -7,4 +7,5 @@ mod broker;
 mod end_to_end;
 #[cfg(test)]
 mod store;
+mod policy;
 mod worker;

@@ -33,13 +33,18 @@ fn a_good_policy_is_called_good_and_a_bad_one_names_file_line_and_rule() {
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");
-    let bad = std::fs::read_to_string("policy/default.toml").unwrap().replace("\"safety\" in signals", "\"safty\" in signals");
+    let bad = std::fs::read_to_string("policy/default.toml")
+        .unwrap()
+        .replace("\"safety\" in signals", "\"safty\" in signals");
     std::fs::write(&file, bad).unwrap();
     let file = file.to_str().unwrap();
     let refused = smista(&["policy", "check", file], "");
     assert_eq!(refused.status.code(), Some(1));
     let said = text(&refused.stderr);
-    assert!(said.contains("bad.toml:") && said.contains("rule `danger`") && said.contains("`safety`"), "{said}");
+    assert!(
+        said.contains("bad.toml:") && said.contains("rule `danger`") && said.contains("`safety`"),
+        "{said}"
+    );
     let refused = smista(&["policy", "check", file, "--json"], "");
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(json(&refused)["ok"], false);
@@ -72,7 +77,8 @@ fn the_tests_beside_a_policy_run() {
 
 #[test]
 fn explain_shows_rules_reasons_and_counterfactuals() {
-    let facts = r#"{"intents":["billing.dispute"],"sentiment":"negative","signals":["legal_threat","deadline"]}"#;
+    let facts =
+        r#"{"intents":["billing.dispute"],"sentiment":"negative","signals":["legal_threat","deadline"]}"#;
     let output = smista(&["policy", "explain"], facts);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stdout);
@@ -93,7 +99,9 @@ fn explain_shows_rules_reasons_and_counterfactuals() {
 fn a_simulation_counts_what_another_policy_would_change() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("new.toml");
-    let new = std::fs::read_to_string("policy/default.toml").unwrap().replace("queue = \"technical\"", "queue = \"general\"");
+    let new = std::fs::read_to_string("policy/default.toml")
+        .unwrap()
+        .replace("queue = \"technical\"", "queue = \"general\"");
     std::fs::write(&file, new).unwrap();
     let decision: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string("tests/data/decision.json").unwrap()).unwrap();
