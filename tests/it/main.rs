@@ -5,7 +5,7 @@ mod support;
 
 mod broker;
 mod end_to_end;
+mod policy;
 #[cfg(test)]
 mod store;
-mod policy;
 mod worker;
