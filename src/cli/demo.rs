@@ -26,6 +26,8 @@ use crate::worker;
 
 /// Without news for so long the queues are looked at: everything may have been decided on an earlier run.
 const QUIET: Duration = Duration::from_millis(200);
+/// When the demo is broken off nobody takes what is still published: the worker is not waited for any longer.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Decide the shipped sample conversations, with everything inside this process.
 #[derive(Debug, Clone, clap::Args)]
@@ -101,7 +103,8 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
     let outputs = Outputs::of(&broker);
     let stop = CancellationToken::new();
     let context = setup::lanes(&config, pipeline, broker.publisher(), Health::default());
-    let settings = setup::worker_settings(&config)?;
+    let mut settings = setup::worker_settings(&config)?;
+    settings.shutdown_timeout = GOODBYE;
     let running = tokio::spawn(worker::run(Arc::new(broker.clone()), context, settings, stop.clone()));
     let producing = tokio::spawn(produce(broker.clone(), samples.clone(), Duration::from_millis(args.pace)));
 
