@@ -7,6 +7,7 @@
 pub mod analyze;
 pub mod demo;
 pub mod doctor;
+pub mod eval;
 pub mod policy;
 pub mod replay;
 pub mod row;
@@ -15,6 +16,8 @@ pub mod schema;
 pub mod setup;
 pub mod style;
 pub mod tally;
+#[cfg(feature = "torch")]
+pub mod train;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -84,6 +87,9 @@ pub enum Command {
     Analyze(analyze::Args),
     Policy(policy::Args),
     Replay(replay::Args),
+    Eval(eval::Args),
+    #[cfg(feature = "torch")]
+    Train(train::Args),
     Schema(schema::Args),
     Doctor(doctor::Args),
 }
@@ -163,6 +169,9 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Analyze(args) => analyze::run(args, ready(false)?).await,
         Command::Policy(args) => policy::run(args, ready(false)?).await,
         Command::Replay(args) => replay::run(args, ready(false)?).await,
+        Command::Eval(args) => eval::run(args, ready(false)?).await,
+        #[cfg(feature = "torch")]
+        Command::Train(args) => train::run(args, ready(false)?).await,
         Command::Schema(args) => schema::run(args, ready(false)?).await,
         Command::Doctor(args) => doctor::run(args, &global).await,
     }

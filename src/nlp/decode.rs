@@ -88,14 +88,13 @@ pub fn choose_intents(head: &SoftmaxHead, probabilities: &[f32]) -> Vec<(String,
 
 /// Calibrated probabilities of a head whose labels exclude each other.
 pub fn softmax(head: &SoftmaxHead, logits: &[f32]) -> Vec<f32> {
-    let logits: Vec<f32> = (0..head.labels.len())
-        .map(|at| logits.get(at).map_or(f32::NEG_INFINITY, |logit| logit / head.temperature))
-        .collect();
+    let logits: Vec<f32> =
+        (0..head.labels.len()).map(|at| logits.get(at).copied().unwrap_or(f32::NEG_INFINITY)).collect();
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if !top.is_finite() {
         return vec![0.0; logits.len()];
     }
-    let powers: Vec<f32> = logits.iter().map(|logit| (logit - top).exp()).collect();
+    let powers: Vec<f32> = logits.iter().map(|logit| ((logit - top) / head.temperature).exp()).collect();
     let sum: f32 = powers.iter().sum();
     powers.into_iter().map(|power| power / sum).collect()
 }

@@ -2,11 +2,23 @@
 //! evaluation. Prints nothing; progress goes to a callback.
 
 pub mod calibrate;
+pub mod evaluate;
 pub mod examples;
 pub mod metrics;
 pub mod recipe;
 pub mod sources;
 pub mod target;
+
+#[cfg(feature = "torch")]
+pub mod align;
+#[cfg(feature = "torch")]
+pub mod pack;
+#[cfg(feature = "torch")]
+mod student;
+#[cfg(feature = "torch")]
+pub mod tune;
+#[cfg(feature = "torch")]
+pub mod vocabulary;
 
 use std::path::{Path, PathBuf};
 

@@ -87,6 +87,10 @@ fn one() -> usize {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tune {
+    /// Passes over the mix in which only the heads learn.
+    pub head_epochs: usize,
+    /// Peak learning rate of the heads in those passes.
+    pub head_start_rate: f64,
     /// Passes over the mix.
     pub epochs: usize,
     /// Rows a step.

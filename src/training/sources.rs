@@ -31,6 +31,11 @@ pub fn read(data: &Path, source: &Source, seed: u64) -> Result<Taken, TrainError
         pairs.extend(cells(&path, &text, &source.format)?);
     }
     let read = pairs.len();
+    let seen_labels: HashSet<&str> = pairs.iter().flat_map(|(_, label)| parts(source, label)).collect();
+    if let Some(unseen) = source.map.keys().find(|label| !seen_labels.contains(label.as_str())) {
+        let reason = format!("the recipe maps `{unseen}`, which no row of {} has", source.name);
+        return Err(TrainError::content(data, reason));
+    }
     Shuffle::new(seed).shuffle(&mut pairs);
     let mut taken = Taken { rows: Vec::new(), read, unmapped: HashMap::new() };
     let mut by_label: HashMap<String, usize> = HashMap::new();
@@ -60,13 +65,17 @@ pub fn read(data: &Path, source: &Source, seed: u64) -> Result<Taken, TrainError
     Ok(taken)
 }
 
-fn target(source: &Source, label: &str) -> Result<Option<Target>, String> {
-    let parts: Vec<&str> = match &source.split {
+/// The labels in one cell.
+fn parts<'a>(source: &Source, label: &'a str) -> Vec<&'a str> {
+    match &source.split {
         Some(split) => label.split(split.as_str()).map(str::trim).collect(),
         None => vec![label.trim()],
-    };
+    }
+}
+
+fn target(source: &Source, label: &str) -> Result<Option<Target>, String> {
     let mut joined: Option<Target> = None;
-    for part in parts {
+    for part in parts(source, label) {
         let number: Option<f64> = part.parse().ok();
         let ranged =
             source.range.iter().find(|range| number.is_some_and(|n| range.from <= n && n <= range.to));
@@ -231,6 +240,15 @@ mod tests {
             2,
             "doubles, short ones, the third of a label and unmapped grades are left out"
         );
+    }
+
+    #[test]
+    fn a_label_that_the_recipe_maps_must_occur() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("f"), "hello\tgreet\n").unwrap();
+        let toml = "format={kind='lines',delimiter='\t',header=false,cells=2,text=0,label=1}\n[map]\ngreet='intent=smalltalk'\ngrete='intent=smalltalk'\n";
+        let error = read(folder.path(), &source(toml), 1).unwrap_err().to_string();
+        assert!(error.contains("maps `grete`"), "{error}");
     }
 
     #[test]

@@ -125,12 +125,12 @@ impl Bert {
         let (batch, length, hidden) = words.size3()?;
         let embedded = words.f_add(&self.positions.f_narrow(0, 0, length)?)?.f_add(&self.segment)?;
         let mut stream = self.norm.norm(&embedded)?.f_to_kind(self.kinds.stream)?;
+        // tch 0.17 cannot leave the mask of attention out: nothing padded is a mask of zeros.
         let bias = match mask {
-            Some(mask) => Some(
-                additive(mask, self.kinds.matmul)?.f_expand([batch, self.heads, length, length], false)?,
-            ),
-            None => None,
+            Some(mask) => additive(mask, self.kinds.matmul)?,
+            None => Tensor::f_zeros([1, 1, 1, length], (self.kinds.matmul, words.device()))?,
         };
+        let bias = bias.f_expand([batch, self.heads, length, length], false)?;
         for layer in &self.layers {
             let qkv = layer.qkv.linear(&stream.f_to_kind(self.kinds.matmul)?)?;
             let parts = qkv
@@ -140,7 +140,7 @@ impl Bert {
                 &parts.f_select(0, 0)?,
                 &parts.f_select(0, 1)?,
                 &parts.f_select(0, 2)?,
-                bias.as_ref(),
+                Some(&bias),
                 0.0,
                 false,
                 None,

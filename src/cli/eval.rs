@@ -1,0 +1,173 @@
+//! `smista eval`: how well the model does on a labelled file.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::Outcome;
+use crate::config::{Config, EngineKind};
+use crate::nlp::analyzer::Model;
+use crate::nlp::engine::Engine;
+use crate::nlp::pack::Heads;
+use crate::nlp::scripted::ScriptedEngine;
+use crate::nlp::windows::WindowMaker;
+use crate::training::evaluate::{self, evaluate, read_csv};
+use crate::training::metrics::Figures;
+
+/// Measure the model on labelled texts.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The file is CSV with the header text,label.\n\nExamples:\n  smista eval --task intent --data labelled.csv\n  smista eval --task sentiment --data labelled.csv --json | jq .macro_f1"
+)]
+pub struct Args {
+    /// What to judge
+    #[arg(long, value_name = "TASK")]
+    pub task: Task,
+    /// CSV with the header text,label
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Folder of the model pack [default: that of the configuration]
+    #[arg(long, value_name = "DIR")]
+    pub pack: Option<PathBuf>,
+    /// Print one JSON object: accuracy, macro_f1, ece, per_class
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Task {
+    /// negative, neutral, positive
+    Sentiment,
+    /// The first intent; abstaining counts as other
+    Intent,
+    /// The journey stage; none counts as -
+    Stage,
+}
+
+/// Judges the file and prints the figures.
+pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
+    if let Some(pack) = &args.pack {
+        config.engine.pack.clone_from(pack);
+    }
+    let json = args.json;
+    let (done, result) = tokio::sync::oneshot::channel();
+    let judge = move || done.send(judge(&args, &config));
+    std::thread::Builder::new().name("eval".to_owned()).spawn(judge)?;
+    let figures = result.await.context("the evaluation ended without an answer")??;
+    if json {
+        writeln!(anstream::stdout(), "{}", serde_json::to_string_pretty(&figures)?)?;
+    } else {
+        writeln!(anstream::stdout(), "{}", table(&figures))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn judge(args: &Args, config: &Config) -> anyhow::Result<Figures> {
+    let task = match args.task {
+        Task::Sentiment => evaluate::Task::Sentiment,
+        Task::Intent => evaluate::Task::Intent,
+        Task::Stage => evaluate::Task::Stage,
+    };
+    let (heads, windows, mut engine) = model(config)?;
+    let rows = read_csv(&args.data, &task.labels(&heads))?;
+    Ok(evaluate(task, &args.data, &rows, &heads, windows.as_ref(), engine.as_mut())?)
+}
+
+type Parts = (Heads, Box<dyn WindowMaker>, Box<dyn Engine>);
+
+fn model(config: &Config) -> anyhow::Result<Parts> {
+    match config.engine.kind {
+        EngineKind::Scripted => {
+            let model = Model::scripted();
+            Ok((model.heads, model.windows, Box::new(ScriptedEngine)))
+        }
+        EngineKind::Torch => torch(config),
+    }
+}
+
+#[cfg(feature = "torch")]
+fn torch(config: &Config) -> anyhow::Result<Parts> {
+    use super::Hinted;
+    use crate::nlp::pack::{Pack, PackError};
+    use crate::nlp::tokens::Tokens;
+    use crate::nlp::torch::{TorchEngine, TorchOptions};
+
+    let options = TorchOptions {
+        threads: config.engine.threads,
+        batch_tokens: config.engine.batch_tokens,
+        ..TorchOptions::default()
+    };
+    let load = || -> Result<Parts, PackError> {
+        let pack = Pack::open(&config.engine.pack)?;
+        let tokens = Tokens::load(&pack)?;
+        let engine = TorchEngine::load(&pack, options)?;
+        Ok((pack.manifest.heads.clone(), Box::new(tokens), Box::new(engine)))
+    };
+    load().context(Hinted::new(
+        format!("the model pack {} cannot be used", config.engine.pack.display()),
+        "name its folder with --pack or in engine.pack of smista.toml",
+    ))
+}
+
+#[cfg(not(feature = "torch"))]
+fn torch(_config: &Config) -> anyhow::Result<Parts> {
+    Err(super::Hinted::new("this build has no torch engine", "build with feature torch").into())
+}
+
+fn table(figures: &Figures) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["label", "precision", "recall", "F1", "texts"]);
+    for (label, class) in &figures.per_class {
+        let number = |value: f64| format!("{value:.3}");
+        table.add_row([
+            label.clone(),
+            number(class.precision),
+            number(class.recall),
+            number(class.f1),
+            class.support.to_string(),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!(
+        "{table}\n{} texts: accuracy {:.3}, macro F1 {:.3}, calibration error {:.3}",
+        figures.rows, figures.accuracy, figures.macro_f1, figures.ece
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::metrics::{Judged, figures};
+
+    #[test]
+    fn the_table_shows_every_class_and_the_sums() {
+        let labels = ["negative", "neutral"].map(String::from);
+        let judged = [
+            Judged { truth: 0, predicted: 0, confidence: 0.9 },
+            Judged { truth: 1, predicted: 0, confidence: 0.6 },
+        ];
+        let text = table(&figures(&labels, &judged));
+        assert!(text.contains("negative") && text.contains("neutral"), "{text}");
+        assert!(text.contains("2 texts: accuracy 0.500"), "{text}");
+    }
+
+    #[test]
+    fn json_has_the_keys_that_scripts_read() {
+        let labels = ["negative".to_owned()];
+        let judged = [Judged { truth: 0, predicted: 0, confidence: 0.9 }];
+        let value = serde_json::to_value(figures(&labels, &judged)).unwrap();
+        for key in ["accuracy", "macro_f1", "ece", "per_class"] {
+            assert!(value.get(key).is_some(), "{key}");
+        }
+        for key in ["precision", "recall", "f1", "support"] {
+            assert!(value["per_class"]["negative"].get(key).is_some(), "{key}");
+        }
+    }
+}

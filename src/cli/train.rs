@@ -1,0 +1,156 @@
+//! `smista train`: makes a model pack from a base encoder, sentence pairs, public data and the project's examples, in
+//! three stages that each leave a folder for the next.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Outcome;
+use crate::config::Config;
+use crate::training::examples::{Example, read_folder};
+use crate::training::recipe::Recipe;
+use crate::training::{Progress, align, pack, tune};
+
+/// Train the model pack.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  smista train align --data ~/smista-data --base ~/.cache/smista/all-minilm-l6-v2\n  smista train tune --data ~/smista-data\n  smista train pack --output models/core"
+)]
+pub struct Args {
+    /// What is trained on and how
+    #[arg(long, global = true, value_name = "FILE", default_value = "models/recipe.toml")]
+    pub recipe: PathBuf,
+    /// The project's labelled examples
+    #[arg(long, global = true, value_name = "DIR", default_value = "models/examples")]
+    pub examples: PathBuf,
+    /// Where the stages leave their results
+    #[arg(long, global = true, value_name = "DIR", default_value = "target/train")]
+    pub work: PathBuf,
+    /// Threads of one operator; 0 leaves libtorch's choice
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// Which stage
+    #[command(subcommand)]
+    pub stage: Stage,
+}
+
+/// The stages, in order.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Stage {
+    /// Give the encoder Italian word pieces and bring Italian sentences to where their English translations are
+    Align {
+        /// Folder of the sentence pairs
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Folder of the base encoder (scripts/fetch-base-encoder brings it)
+        #[arg(long, value_name = "DIR")]
+        base: PathBuf,
+    },
+    /// Fine-tune encoder and heads on the examples and on public data
+    Tune {
+        /// Folder of the public data sets
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Calibrate on the development examples and write the pack
+    Pack {
+        /// Folder of the pack
+        #[arg(long, value_name = "DIR", default_value = "models/core")]
+        output: PathBuf,
+    },
+}
+
+/// Runs one stage on a thread of its own: libtorch keeps away from tokio's.
+pub async fn run(args: Args, _config: Config) -> anyhow::Result<Outcome> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().name("train".to_owned()).spawn(move || done.send(stage(&args)))?;
+    result.await.context("the training thread ended without an answer")?
+}
+
+fn stage(args: &Args) -> anyhow::Result<Outcome> {
+    let recipe = Recipe::read(&args.recipe)?;
+    let examples = read_folder(&args.examples, recipe.dev_percent)?;
+    if args.threads > 0 {
+        tch::set_num_threads(i32::try_from(args.threads).context("--threads is too large")?);
+    }
+    let (aligned, tuned) = (args.work.join("aligned"), args.work.join("tuned"));
+    match &args.stage {
+        Stage::Align { data, base } => {
+            let italian = tune::training_texts(&examples, "it");
+            let mut show = show("align");
+            let result = align::run(&recipe, data, base, &italian, &aligned, &mut show)?;
+            anstream::eprintln!(
+                "aligned: {} word pieces added, retrieval {:.3} (before {:.3}); written to {}",
+                result.pieces,
+                result.retrieval,
+                result.retrieval_before,
+                aligned.display()
+            );
+        }
+        Stage::Tune { data } => {
+            let mut show = show("tune");
+            let result = tune::run(&recipe, data, &examples, &aligned, &tuned, &mut show)?;
+            for data in &result.data {
+                anstream::eprintln!("{:>7} rows of {}", data.rows, data.name);
+            }
+            anstream::eprintln!("tuned in {} steps; written to {}", result.steps, tuned.display());
+        }
+        Stage::Pack { output } => write_pack(&recipe, &examples, &aligned, &tuned, output)?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn write_pack(
+    recipe: &Recipe,
+    examples: &[Example],
+    aligned: &Path,
+    tuned: &Path,
+    output: &Path,
+) -> anyhow::Result<()> {
+    let manifest = pack::run(recipe, examples, aligned, tuned, output)?;
+    for (name, figures) in &manifest.results {
+        if let Some(accuracy) = figures.get("accuracy") {
+            let macro_f1 = figures.get("macro_f1").copied().unwrap_or_default();
+            anstream::eprintln!("{name:<36} accuracy {accuracy:.3}  macro F1 {macro_f1:.3}");
+        }
+    }
+    anstream::eprintln!("pack written to {}", output.display());
+    Ok(())
+}
+
+/// A bar with the time left on a terminal, else a line a minute.
+fn show(stage: &'static str) -> impl FnMut(Progress) {
+    let terminal = std::io::stderr().is_terminal();
+    let style = ProgressStyle::with_template("{prefix} {bar:40} {pos}/{len}  {msg}  {eta} left");
+    let bar = if terminal { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    bar.set_prefix(stage);
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    let (begun, mut said) = (Instant::now(), Instant::now());
+    move |progress| {
+        bar.set_length(progress.steps as u64);
+        bar.set_position(progress.step as u64);
+        bar.set_message(format!("loss {:.4}", progress.loss));
+        let last = progress.step == progress.steps;
+        if !terminal && (said.elapsed() > Duration::from_secs(60) || last) {
+            said = Instant::now();
+            let left = begun.elapsed().as_secs_f64() / progress.step as f64
+                * (progress.steps - progress.step) as f64;
+            anstream::eprintln!(
+                "{stage}: step {} of {}, loss {:.4}, {:.0} s left",
+                progress.step,
+                progress.steps,
+                progress.loss,
+                left
+            );
+        }
+        if last {
+            bar.finish();
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! First stage: brings Italian to where English already is. The vocabulary gains Italian pieces, and the encoder learns
+//! to give an Italian sentence the vector that the frozen base encoder gives its English translation
+//! (Reimers and Gurevych, 2020).
+
+use std::path::Path;
+
+use tch::{Kind, Tensor};
+
+use super::recipe::Recipe;
+use super::student::{Student, Teacher, rate};
+use super::{Progress, Shuffle, TrainError, file, sources, vocabulary};
+use crate::nlp::tokens::Tokens;
+use crate::nlp::torch::bert::{Kinds, normalise};
+
+/// What the stage reached.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Aligned {
+    /// Pieces added to the vocabulary.
+    pub pieces: usize,
+    /// Pairs trained on by source, repeats not counted.
+    pub pairs: Vec<(String, usize)>,
+    /// Share of held-out Italian sentences whose English one is the nearest of all held out.
+    pub retrieval: f64,
+    /// The same before training.
+    pub retrieval_before: f64,
+}
+
+struct Pair {
+    english: Vec<u32>,
+    italian: Vec<u32>,
+    target: i64,
+}
+
+/// Aligns the encoder in `base` on the recipe's pairs under `data` and writes `output` (weights, configuration,
+/// tokenizer, `aligned.json`). `words` are further Italian texts from which the vocabulary learns.
+pub fn run(
+    recipe: &Recipe,
+    data: &Path,
+    base: &Path,
+    words: &[String],
+    output: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Aligned, TrainError> {
+    let settings = &recipe.align;
+    let (mut texts, mut repeats, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    for source in &settings.source {
+        let pairs = sources::read_pairs(data, source, settings.max_words, recipe.seed)?;
+        counts.push((source.name.clone(), pairs.len()));
+        repeats.extend(std::iter::repeat_n(source.repeat, pairs.len()));
+        texts.extend(pairs);
+    }
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    Shuffle::new(recipe.seed).shuffle(&mut order);
+    let (held_out, train) = order.split_at(settings.held_out.min(order.len() / 2));
+
+    let base_tokenizer = base.join("tokenizer.json");
+    let learned: Vec<String> =
+        train.iter().map(|pair| texts[*pair].1.clone()).chain(words.iter().cloned()).collect();
+    let extended = vocabulary::extend(&base_tokenizer, &learned, &recipe.vocabulary)?;
+    file(output, std::fs::create_dir_all(output))?;
+    let tokenizer = output.join("tokenizer.json");
+    file(&tokenizer, std::fs::write(&tokenizer, extended.tokenizer.to_string()))?;
+    let old_tokens = read_tokens(&base_tokenizer, recipe.max_tokens)?;
+    let tokens = read_tokens(&tokenizer, recipe.max_tokens)?;
+
+    tch::manual_seed(recipe.seed as i64);
+    let frozen = Student::load(base, Kinds::MIXED)?;
+    let english: Vec<Vec<u32>> =
+        texts.iter().map(|(english, _)| first_window(&old_tokens, english)).collect::<Result<_, _>>()?;
+    let english: Vec<&[u32]> = english.iter().map(Vec::as_slice).collect();
+    let targets = normalise(&frozen.embed(&english, 64)?)?;
+    drop(frozen);
+
+    let student = Student::grow(base, Kinds::MIXED, &extended.made_of)?;
+    let mut pairs = Vec::new();
+    for index in train {
+        let (english, italian) = &texts[*index];
+        for _ in 0..repeats[*index] {
+            pairs.push(Pair {
+                english: first_window(&tokens, english)?,
+                italian: first_window(&tokens, italian)?,
+                target: *index as i64,
+            });
+        }
+    }
+    let kept: Vec<Vec<u32>> =
+        held_out.iter().map(|index| first_window(&tokens, &texts[*index].1)).collect::<Result<_, _>>()?;
+    let kept_ids: Vec<i64> = held_out.iter().map(|index| *index as i64).collect();
+    let kept_targets = targets.f_index_select(0, &Tensor::from_slice(&kept_ids))?;
+    let retrieval_before = retrieval(&student, &kept, &kept_targets)?;
+
+    train_pairs(recipe, &student, &pairs, &targets, progress)?;
+
+    let retrieval = retrieval(&student, &kept, &kept_targets)?;
+    student.save(output)?;
+    let aligned = Aligned { pieces: extended.made_of.len(), pairs: counts, retrieval, retrieval_before };
+    let path = output.join("aligned.json");
+    let json = serde_json::to_string_pretty(&aligned).map_err(|error| TrainError::content(&path, error))?;
+    file(&path, std::fs::write(&path, json))?;
+    Ok(aligned)
+}
+
+fn train_pairs(
+    recipe: &Recipe,
+    student: &Student,
+    pairs: &[Pair],
+    targets: &Tensor,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), TrainError> {
+    let settings = &recipe.align;
+    let lengths: Vec<usize> = pairs.iter().map(|pair| pair.italian.len()).collect();
+    let mut shuffle = Shuffle::new(recipe.seed ^ 0xA11);
+    let mut teacher = Teacher::new(student)?;
+    let (mut batches, mut average) = (Vec::new(), 0.0);
+    for step in 0..settings.steps {
+        if batches.is_empty() {
+            batches = shuffle.batches(&lengths, settings.batch);
+        }
+        let batch = batches.pop().unwrap_or_default();
+        let wanted: Vec<i64> = batch.iter().map(|pair| pairs[*pair].target).collect();
+        let wanted = targets.f_index_select(0, &Tensor::from_slice(&wanted))?;
+        let side = |italian: bool| {
+            let ids = |pair: &usize| {
+                let pair = &pairs[*pair];
+                if italian { pair.italian.as_slice() } else { pair.english.as_slice() }
+            };
+            student.pooled(&batch.iter().map(ids).collect::<Vec<_>>())
+        };
+        let (pooled, touched) = side(true)?;
+        let mut loss = distance(&pooled, &wanted)?;
+        let mut touched = vec![touched];
+        if step % settings.english_every == 0 {
+            let (pooled, more) = side(false)?;
+            loss = loss.f_add(&distance(&pooled, &wanted)?)?;
+            // Each side's rows are updated by themselves, so a token of both moves twice; both moves are small.
+            touched.push(more);
+        }
+        let rate = rate(settings.learning_rate, step, settings.steps, settings.warm_up);
+        let loss = teacher.step(student, &loss, &touched, rate, rate)?;
+        average = if step == 0 { loss } else { 0.98 * average + 0.02 * loss };
+        progress(Progress { step: step + 1, steps: settings.steps, loss: average });
+    }
+    Ok(())
+}
+
+/// Mean cosine distance of the rows.
+fn distance(pooled: &Tensor, wanted: &Tensor) -> Result<Tensor, TrainError> {
+    let cosine =
+        normalise(pooled)?.f_mul(wanted)?.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?;
+    Ok(cosine.f_mean(Kind::Float)?.f_neg()?.f_add_scalar(1.0)?)
+}
+
+fn retrieval(student: &Student, italian: &[Vec<u32>], targets: &Tensor) -> Result<f64, TrainError> {
+    if italian.is_empty() {
+        return Ok(0.0);
+    }
+    let sequences: Vec<&[u32]> = italian.iter().map(Vec::as_slice).collect();
+    let nearest =
+        normalise(&student.embed(&sequences, 64)?)?.f_matmul(&targets.f_tr()?)?.f_argmax(1, false)?;
+    let nearest = Vec::<i64>::try_from(nearest)?;
+    let right = nearest.iter().enumerate().filter(|(row, found)| *row as i64 == **found).count();
+    Ok(right as f64 / italian.len() as f64)
+}
+
+pub(super) fn read_tokens(path: &Path, max_tokens: usize) -> Result<Tokens, TrainError> {
+    let tokenizer =
+        tokenizers::Tokenizer::from_file(path).map_err(|error| TrainError::content(path, error))?;
+    Tokens::new(tokenizer, max_tokens).map_err(|reason| TrainError::content(path, reason))
+}
+
+/// Ids of a text's first window; longer texts are cut for training.
+pub(super) fn first_window(tokens: &Tokens, text: &str) -> Result<Vec<u32>, TrainError> {
+    let windows = tokens.windows(text).map_err(|error| TrainError::Tokenizer(error.to_string()))?;
+    let first = windows.into_iter().next();
+    first.map(|window| window.ids).ok_or_else(|| TrainError::Tokenizer(format!("`{text}` has no tokens")))
+}

@@ -1,0 +1,235 @@
+//! Judges a task on labelled texts through any engine: texts are cleaned as messages are, cut into windows, put together
+//! and decoded as in production.
+
+use std::path::Path;
+
+use super::metrics::{Figures, Judged, figures};
+use super::{TrainError, file};
+use crate::interaction::{Channel, sample};
+use crate::nlp::decode::{decode, softmax};
+use crate::nlp::engine::{Engine, Window, WindowOutput};
+use crate::nlp::merge::{Part, merge};
+use crate::nlp::pack::{Heads, SoftmaxHead};
+use crate::nlp::windows::WindowMaker;
+
+/// What is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Three classes.
+    Sentiment,
+    /// The first intent; abstaining counts as `other`.
+    Intent,
+    /// The journey stage; no stage counts as `-`, which a file may hold as a label too.
+    Stage,
+}
+
+impl Task {
+    fn head(self, heads: &Heads) -> &SoftmaxHead {
+        match self {
+            Self::Sentiment => &heads.sentiment,
+            Self::Intent => &heads.intents,
+            Self::Stage => &heads.stage,
+        }
+    }
+
+    /// Every label that may stand in a file, in head order.
+    pub fn labels(self, heads: &Heads) -> Vec<String> {
+        let mut labels = self.head(heads).labels.clone();
+        if self == Self::Stage {
+            labels.push(NOBODY.to_owned());
+        }
+        labels
+    }
+}
+
+const NOBODY: &str = "-";
+
+/// One labelled text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labelled {
+    /// The text.
+    pub text: String,
+    /// Index among the task's labels.
+    pub label: usize,
+    /// Its line in the file.
+    pub line: usize,
+}
+
+/// Reads a CSV file with the columns `text` and `label`. An unknown label is an error with its line.
+pub fn read_csv(path: &Path, labels: &[String]) -> Result<Vec<Labelled>, TrainError> {
+    let bytes = file(path, std::fs::read(path))?;
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let headers = reader.headers().map_err(|error| TrainError::content(path, error))?.clone();
+    let column = |name: &str| {
+        let found = headers.iter().position(|header| header.trim_start_matches('\u{feff}').trim() == name);
+        found.ok_or_else(|| TrainError::content(path, format!("no column is called `{name}`")))
+    };
+    let (text, label) = (column("text")?, column("label")?);
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| TrainError::content(path, error))?;
+        let line = record.position().map_or(0, |position| usize::try_from(position.line()).unwrap_or(0));
+        let name = record.get(label).unwrap_or_default().trim();
+        let label = labels.iter().position(|known| known == name).ok_or_else(|| TrainError::Line {
+            path: path.to_owned(),
+            line,
+            reason: format!("no label is called `{name}`; there are {}", labels.join(", ")),
+        })?;
+        rows.push(Labelled { text: record.get(text).unwrap_or_default().to_owned(), label, line });
+    }
+    if rows.is_empty() {
+        return Err(TrainError::content(path, "no rows below the header"));
+    }
+    Ok(rows)
+}
+
+/// Judges the rows of the file at `path`. A text that the pipeline refuses or the engine fails on is an error with its
+/// line: figures over a part of the file would mislead.
+pub fn evaluate(
+    task: Task,
+    path: &Path,
+    rows: &[Labelled],
+    heads: &Heads,
+    maker: &dyn WindowMaker,
+    engine: &mut dyn Engine,
+) -> Result<Figures, TrainError> {
+    let mut windows: Vec<Window> = Vec::new();
+    let mut spans = Vec::with_capacity(rows.len());
+    for row in rows {
+        let at = |reason: String| TrainError::Line { path: path.to_owned(), line: row.line, reason };
+        let message = sample(Channel::Chat, &row.text).map_err(|error| at(error.to_string()))?;
+        let own = maker.windows(&message.document()).map_err(|error| at(error.to_string()))?;
+        spans.push(windows.len()..windows.len() + own.len());
+        windows.extend(own);
+    }
+    let answers = engine.infer(&windows);
+    let labels = task.labels(heads);
+    let mut judged = Vec::with_capacity(rows.len());
+    for (row, span) in rows.iter().zip(spans) {
+        let outputs: Vec<&WindowOutput> = answers[span.clone()]
+            .iter()
+            .map(|answer| {
+                answer.as_ref().map_err(|error| TrainError::Line {
+                    path: path.to_owned(),
+                    line: row.line,
+                    reason: error.to_string(),
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        let sizes = windows[span].iter().map(|window| window.ids.len() as f32);
+        let (predicted, confidence) = answer(task, heads, &labels, &outputs, sizes);
+        judged.push(Judged { truth: row.label, predicted, confidence });
+    }
+    Ok(figures(&labels, &judged))
+}
+
+fn answer(
+    task: Task,
+    heads: &Heads,
+    labels: &[String],
+    outputs: &[&WindowOutput],
+    sizes: impl Iterator<Item = f32>,
+) -> (usize, f32) {
+    let decoded: Vec<_> = outputs.iter().map(|output| decode(heads, output)).collect();
+    let parts: Vec<Part<'_>> = decoded
+        .iter()
+        .zip(outputs)
+        .zip(sizes)
+        .map(|((decoded, output), weight)| Part { decoded, output, weight })
+        .collect();
+    let merged = merge(heads, &parts);
+    let place = |name: &str| labels.iter().position(|label| label == name);
+    // Without an answer the confidence is what the abstaining leaves to others: one less the best probability.
+    let abstained = || {
+        let best = outputs.iter().flat_map(|output| match task {
+            Task::Sentiment => softmax(&heads.sentiment, &output.sentiment),
+            Task::Intent => softmax(&heads.intents, &output.intents),
+            Task::Stage => softmax(&heads.stage, &output.stage),
+        });
+        1.0 - best.fold(0.0, f32::max)
+    };
+    let found = match task {
+        Task::Sentiment => {
+            let best =
+                (0..3).max_by(|a, b| merged.sentiment[*a].total_cmp(&merged.sentiment[*b])).unwrap_or(1);
+            place(crate::nlp::labels::SentimentLabel::ALL[best].as_str())
+                .map(|at| (at, merged.sentiment[best]))
+        }
+        Task::Intent => match merged.intents.first() {
+            Some((name, confidence)) => place(name).map(|at| (at, *confidence)),
+            None => place("other").map(|at| (at, abstained())),
+        },
+        Task::Stage => match merged.stage {
+            Some((stage, confidence)) => place(stage.as_str()).map(|at| (at, confidence)),
+            None => place(NOBODY).map(|at| (at, abstained())),
+        },
+    };
+    found.unwrap_or((0, 0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nlp::engine::EngineError;
+    use crate::nlp::scripted;
+    use crate::nlp::windows::WordWindows;
+
+    /// Answers by the first word of each window.
+    struct ByWord;
+
+    impl Engine for ByWord {
+        fn infer(&mut self, windows: &[Window]) -> Vec<Result<WindowOutput, EngineError>> {
+            windows
+                .iter()
+                .map(|window| {
+                    let logits = match window.text.split_whitespace().next() {
+                        Some("bad") => vec![4.0, 0.0, 0.0],
+                        Some("good") => vec![0.0, 0.0, 4.0],
+                        Some("broken") => return Err(EngineError::Runtime("no".to_owned())),
+                        _ => vec![0.0, 4.0, 0.0],
+                    };
+                    let intents = vec![0.0; scripted::manifest().intents.labels.len()];
+                    Ok(WindowOutput { sentiment: logits, intents, ..WindowOutput::default() })
+                })
+                .collect()
+        }
+    }
+
+    fn judge(task: Task, csv: &str) -> Result<Figures, TrainError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.csv");
+        std::fs::write(&path, csv).unwrap();
+        let heads = scripted::manifest();
+        let rows = read_csv(&path, &task.labels(&heads))?;
+        evaluate(task, &path, &rows, &heads, &WordWindows::default(), &mut ByWord)
+    }
+
+    #[test]
+    fn predictions_are_compared_with_the_labels() {
+        let figures =
+            judge(Task::Sentiment, "label,text\nnegative,bad one\npositive,good one\nneutral,good two\n")
+                .unwrap();
+        assert!((figures.accuracy - 2.0 / 3.0).abs() < 1e-9);
+        assert_eq!(figures.per_class["neutral"].support, 1);
+    }
+
+    #[test]
+    fn abstaining_counts_as_other() {
+        let figures = judge(Task::Intent, "text,label\nwhat,other\nwhat now,praise\n").unwrap();
+        assert!((figures.accuracy - 0.5).abs() < 1e-9);
+        assert!((figures.per_class["other"].recall - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn faults_are_named_with_their_line() {
+        for (csv, said) in [
+            ("text,label\nfine,neutral\n\"two\nlines\",angry\n", "line 3: no label is called `angry`"),
+            ("text,class\nfine,neutral\n", "no column is called `label`"),
+            ("text,label\n", "no rows"),
+            ("text,label\nfine,neutral\nbroken one,neutral\n", "line 3: inference failed: no"),
+        ] {
+            let error = judge(Task::Sentiment, csv).unwrap_err().to_string();
+            assert!(error.contains(said), "{said}: {error}");
+        }
+    }
+}
