@@ -7,7 +7,7 @@ mod rules;
 
 use std::ops::Range;
 
-use regex::RegexSet;
+use regex::{RegexSet, RegexSetBuilder};
 use sha2::{Digest, Sha256};
 
 use super::labels::SignalKind;
@@ -17,6 +17,9 @@ use rules::Rule;
 
 /// The rule files, by language.
 const FILES: [(&str, &str); 2] = [("en", include_str!("en.toml")), ("it", include_str!("it.toml"))];
+
+/// Most memory the compiled rules may take together.
+const SET_BYTES: usize = 64 << 20;
 
 /// Words that a rule found.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +57,9 @@ impl Cues {
                 hash.update(source);
             }
         }
-        let set = RegexSet::new(rules.iter().map(|rule| rule.pattern.as_str()))
+        let set = RegexSetBuilder::new(rules.iter().map(|rule| rule.pattern.as_str()))
+            .size_limit(SET_BYTES)
+            .build()
             .map_err(|error| CueError::Set(error.to_string()))?;
         let version = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { rules, set, version })

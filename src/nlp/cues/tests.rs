@@ -32,6 +32,16 @@ fn every_rule_finds_its_examples_and_leaves_the_others_alone() {
 }
 
 #[test]
+fn both_languages_have_rules_for_every_signal() {
+    for (language, source) in FILES {
+        let rules = rules::read(language, source).unwrap();
+        for kind in SignalKind::ALL {
+            assert!(rules.iter().any(|rule| rule.signal == Some(*kind)), "{language} has none for {kind}");
+        }
+    }
+}
+
+#[test]
 fn names_are_unique() {
     let cues = cues();
     let mut names: Vec<&str> = cues.rules.iter().map(|rule| rule.name.as_str()).collect();
