@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -179,6 +179,11 @@ impl Pipeline {
         decided_at: DateTime<Utc>,
     ) -> Result<Composed, PipelineError> {
         let contact = Contact::from(interaction, understanding);
+        // Of a conversation that comes piece by piece the latest decision counts; a late piece replaces nothing.
+        let supersedes = before
+            .last_of(&interaction.conversation_id)
+            .filter(|last| (last.at, &last.message_id) < (contact.at, &contact.message_id))
+            .map(|last| Decision::id_for(&last.message_id, 1));
         let folded = journey::fold(before, contact, &self.fold);
         let policy = self.policy.current();
         let facts = Facts::gather(
@@ -206,8 +211,8 @@ impl Pipeline {
                 state: hash_json(before)?,
             },
             revision: 1,
-            supersedes: None,
-            decided_at,
+            supersedes,
+            decided_at: decided_at.trunc_subsecs(3),
         });
         Ok(Composed { decision, after: folded.journey, changes: folded.changes, policy_events })
     }
