@@ -7,11 +7,13 @@ use serde::Serialize;
 
 use super::style::{self, paint};
 use super::{Global, Outcome, setup};
+use crate::broker::amqp::{Address, declare};
+use crate::broker::topology::Topology;
 use crate::config::{Config, EngineKind};
 use crate::interaction::{Channel, sample};
 use crate::nlp::pack::Pack;
 
-/// Longest wait for the database.
+/// Longest wait for RabbitMQ or the database.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// The engine is asked about this.
 const SENTENCE: &str = "My parcel has not arrived and nobody answers the phone.";
@@ -98,6 +100,9 @@ pub async fn run(args: Args, global: &Global) -> anyhow::Result<Outcome> {
             screen.add(pack(&config, args.quick))?;
             screen.add(engine(&config, args.quick).await)?;
             screen.add(database(&config).await)?;
+            for check in broker(&config).await {
+                screen.add(check)?;
+            }
         }
     }
     screen.close()
@@ -220,6 +225,56 @@ async fn database(config: &Config) -> Check {
         }
         Err(_) => Check::bad(NAME, Status::Failed, format!("no answer within {PATIENCE:?}"), REMEDY),
     }
+}
+
+async fn broker(config: &Config) -> Vec<Check> {
+    const NAME: &str = "broker";
+    const TOPOLOGY: &str = "topology";
+    const REMEDY: &str =
+        "start RabbitMQ, or set broker.url to one that runs (`smista demo` and `smista analyze` need none)";
+    let address = match Address::from_config(&config.broker) {
+        Ok(address) => address,
+        Err(error) => {
+            return vec![Check::failed(NAME, &error.into(), "correct the broker section of smista.toml")];
+        }
+    };
+    let shown = address.redacted();
+    let connection = match tokio::time::timeout(PATIENCE, address.connect("smista doctor")).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            return vec![Check::bad(NAME, Status::Failed, format!("{shown}: {error}"), REMEDY)];
+        }
+        Err(_) => {
+            let detail = format!("{shown}: no answer within {PATIENCE:?}");
+            return vec![Check::bad(NAME, Status::Failed, detail, REMEDY)];
+        }
+    };
+    let mut checks = vec![Check::ok(NAME, shown)];
+    let topology = Topology::of(&config.broker);
+    let looked =
+        tokio::time::timeout(PATIENCE, declare::check(&connection, &topology, declare::Depth::Existence));
+    checks.push(match looked.await {
+        Ok(Ok(report)) if report.faults.is_empty() => Check::ok(
+            TOPOLOGY,
+            format!("{} exchanges, {} queues", topology.exchanges.len(), topology.queues.len()),
+        ),
+        Ok(Ok(report)) => {
+            let faults: Vec<String> =
+                report.faults.iter().map(|fault| format!("{} {}", fault.kind, fault.name)).collect();
+            let detail = format!("missing or not as it should be: {}", faults.join(", "));
+            Check::bad(
+                TOPOLOGY,
+                Status::Failed,
+                detail,
+                "run `smista topology apply` as a user that may configure",
+            )
+        }
+        Ok(Err(error)) => Check::failed(TOPOLOGY, &error.into(), "`smista topology check` tells more"),
+        Err(_) => Check::bad(TOPOLOGY, Status::Failed, format!("no answer within {PATIENCE:?}"), REMEDY),
+    });
+    // The checks are done; a connection that does not close cleanly changes nothing.
+    let _ = connection.close(200, "done".into()).await;
+    checks
 }
 
 /// `name@sha256:0123456789ab` of `name@sha256:` and 64 digits.

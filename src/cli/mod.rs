@@ -5,6 +5,7 @@
 //! [`dispatch`]. It prints with `writeln!(anstream::stdout(), …)?` so that a closed pipe ends it quietly.
 
 pub mod analyze;
+pub mod asyncapi;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
@@ -18,6 +19,7 @@ pub mod style;
 pub mod tally;
 #[cfg(feature = "torch")]
 pub mod train;
+pub mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,6 +87,7 @@ impl Color {
 pub enum Command {
     Demo(demo::Args),
     Analyze(analyze::Args),
+    Worker(worker::Args),
     Policy(policy::Args),
     Replay(replay::Args),
     Eval(eval::Args),
@@ -167,6 +170,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     match command {
         Command::Demo(args) => demo::run(args, ready(false)?).await,
         Command::Analyze(args) => analyze::run(args, ready(false)?).await,
+        Command::Worker(args) => worker::run(args, ready(true)?).await,
         Command::Policy(args) => policy::run(args, ready(false)?).await,
         Command::Replay(args) => replay::run(args, ready(false)?).await,
         Command::Eval(args) => eval::run(args, ready(false)?).await,

@@ -5,18 +5,19 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::Outcome;
+use super::{Outcome, asyncapi};
+use crate::broker::topology::Topology;
 use crate::config::Config;
 use crate::{interaction, routing};
 
 /// Print the JSON Schema or AsyncAPI document of what arrives and leaves.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples:\n  smista schema interaction > interaction.schema.json\n  smista schema decision | jq .required"
+    after_help = "Examples:\n  smista schema interaction > interaction.schema.json\n  smista schema decision | jq .required\n  smista schema asyncapi > asyncapi.json"
 )]
 pub struct Args {
     /// Which document
-    #[arg(value_enum)]
+    #[arg(value_enum, default_value_t = Which::Asyncapi)]
     pub which: Which,
 }
 
@@ -27,13 +28,16 @@ pub enum Which {
     Interaction,
     /// JSON Schema of smista.decision.v1
     Decision,
+    /// AsyncAPI 3.0: the exchanges of this configuration with both
+    Asyncapi,
 }
 
 /// Prints it.
-pub async fn run(args: Args, _config: Config) -> anyhow::Result<Outcome> {
+pub async fn run(args: Args, config: Config) -> anyhow::Result<Outcome> {
     let document = match args.which {
         Which::Interaction => interaction::schema(),
         Which::Decision => routing::schema().to_value(),
+        Which::Asyncapi => asyncapi::document(&Topology::of(&config.broker)),
     };
     let text = serde_json::to_string_pretty(&document).context("the document cannot be written as JSON")?;
     writeln!(anstream::stdout(), "{text}")?;

@@ -333,6 +333,9 @@ fn the_samples_are_labelled_with_names_that_exist() {
 #[test]
 fn schemas_are_json_documents() {
     let dir = folder();
+    let asyncapi = run(dir.path(), &["schema", "asyncapi"], b"");
+    let document: Value = serde_json::from_slice(&asyncapi.stdout).unwrap();
+    assert_eq!(document["asyncapi"], "3.0.0");
     for which in ["interaction", "decision"] {
         let output = run(dir.path(), &["schema", which], b"");
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -343,7 +346,12 @@ fn schemas_are_json_documents() {
 #[test]
 fn the_doctor_names_what_is_wrong() {
     let dir = folder();
-    let quick = run(dir.path(), &["doctor", "--quick", "--json"], b"");
+    let quick = smista(dir.path(), &["doctor", "--quick", "--json"])
+        .env("SMISTA_BROKER__URL", "amqp://guest:secret@127.0.0.1:1/%2f")
+        .output()
+        .unwrap();
+    assert_eq!(quick.status.code(), Some(1), "nothing listens on port 1");
+    assert!(!String::from_utf8_lossy(&quick.stdout).contains("secret"));
     let report: Value = serde_json::from_slice(&quick.stdout).unwrap();
     let status = |name: &str| {
         let checks = report["checks"].as_array().unwrap();
@@ -353,6 +361,7 @@ fn the_doctor_names_what_is_wrong() {
     assert_eq!(status("policy"), Some(json!("ok")));
     assert_eq!(status("database"), Some(json!("ok")));
     assert_eq!(status("identity key"), Some(json!("warning")));
+    assert_eq!(status("broker"), Some(json!("failed")));
 
     std::fs::write(
         dir.path().join("bad.toml"),

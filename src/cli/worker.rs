@@ -1,0 +1,96 @@
+//! `smista worker`: the service. Broker, store, engine and policy by configuration; then [`worker::run`] until a signal.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{Hinted, Outcome, setup};
+use crate::broker::Broker;
+use crate::broker::amqp::AmqpBroker;
+use crate::config::Config;
+use crate::routing::PolicyHandle;
+use crate::telemetry::health::Part;
+use crate::telemetry::{Health, events, http};
+use crate::worker;
+
+/// Decide what arrives on RabbitMQ until stopped.
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    long_about = "Decide what arrives on RabbitMQ until stopped.\n\n\
+        SIGTERM and SIGINT finish what is under way and end with exit code 0; SIGHUP reads the policy again (a bad one is \
+        refused, the running one stays). The topology must be there: `smista topology apply`.",
+    after_help = "Examples:\n  \
+        smista --config /etc/smista/smista.toml worker\n  \
+        SMISTA_BROKER__URL=amqp://user:secret@rabbit/%2f SMISTA_STORE__URL=sqlite:/var/lib/smista/smista.db smista worker"
+)]
+pub struct Args {}
+
+/// Works until a signal.
+pub async fn run(_args: Args, config: Config) -> anyhow::Result<Outcome> {
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
+    let health = Health::default();
+    if let Some(address) = &config.telemetry.listen {
+        let recorder = http::install_recorder()?;
+        let hint = Hinted::new(
+            "metrics and health cannot be served",
+            "set telemetry.listen to a free address, or remove it",
+        );
+        http::serve(address, recorder, health.clone(), stop.clone()).await.context(hint)?;
+    }
+    let store = setup::store(&config).await?;
+    health.set(Part::Store, true, "open");
+    let pipeline = setup::pipeline(&config, store).await?;
+    health.set(Part::Engine, true, "loaded");
+    reload_on_hangup(&config, Arc::clone(pipeline.policy()))?;
+    events::WorkerStarted { model: pipeline.model_version(), policy: &pipeline.policy().current().id() }
+        .emit();
+
+    let broker = AmqpBroker::start(&config.broker)
+        .context(Hinted::new("the broker cannot be used", "correct the broker section of smista.toml"))?;
+    let context = setup::lanes(&config, pipeline, broker.publisher(), health);
+    let settings = setup::worker_settings(&config)?;
+    worker::run(Arc::new(broker), context, settings, stop).await?;
+    Ok(Outcome::Done)
+}
+
+fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Reads the policy file again at every SIGHUP.
+fn reload_on_hangup(config: &Config, policy: Arc<PolicyHandle>) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;
+    let path = config.policy.path.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let Some(path) = &path else { continue };
+            let reloaded = match tokio::fs::read_to_string(path).await {
+                Ok(text) => {
+                    policy.reload(&text, &path.display().to_string()).map_err(|error| error.to_string())
+                }
+                Err(error) => Err(format!("{}: {error}", path.display())),
+            };
+            match reloaded {
+                Ok(version) => events::PolicyReload { version: &version, refused: None }.emit(),
+                Err(error) => {
+                    let running = policy.current().id();
+                    events::PolicyReload { version: &running, refused: Some(&error) }.emit();
+                }
+            }
+        }
+    });
+    Ok(())
+}
