@@ -9,6 +9,7 @@ pub mod asyncapi;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
+pub mod parked;
 pub mod policy;
 pub mod replay;
 pub mod row;
@@ -17,6 +18,7 @@ pub mod schema;
 pub mod setup;
 pub mod style;
 pub mod tally;
+pub mod topology;
 #[cfg(feature = "torch")]
 pub mod train;
 pub mod worker;
@@ -88,6 +90,7 @@ pub enum Command {
     Demo(demo::Args),
     Analyze(analyze::Args),
     Worker(worker::Args),
+    Parked(parked::Args),
     Policy(policy::Args),
     Replay(replay::Args),
     Eval(eval::Args),
@@ -95,6 +98,7 @@ pub enum Command {
     Train(train::Args),
     Schema(schema::Args),
     Doctor(doctor::Args),
+    Topology(topology::Args),
 }
 
 /// How a command that ran to its end went; what stopped one short is an error.
@@ -171,12 +175,14 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(args, ready(false)?).await,
         Command::Analyze(args) => analyze::run(args, ready(false)?).await,
         Command::Worker(args) => worker::run(args, ready(true)?).await,
+        Command::Parked(args) => parked::run(args, ready(false)?).await,
         Command::Policy(args) => policy::run(args, ready(false)?).await,
         Command::Replay(args) => replay::run(args, ready(false)?).await,
         Command::Eval(args) => eval::run(args, ready(false)?).await,
         #[cfg(feature = "torch")]
         Command::Train(args) => train::run(args, ready(false)?).await,
         Command::Schema(args) => schema::run(args, ready(false)?).await,
+        Command::Topology(args) => topology::run(args, ready(false)?).await,
         Command::Doctor(args) => doctor::run(args, &global).await,
     }
 }

@@ -11,8 +11,9 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel};
 use smista::broker::amqp::AmqpBroker;
 use smista::broker::amqp::declare::{self, Depth, Problem};
+use smista::broker::amqp::park::{ParkedQueue, Which};
 use smista::broker::{
-    Broker, BrokerState, Consumer, Delivery, Outgoing, PublishError, SettleError, Settlement,
+    Broker, BrokerState, Consumer, Delivery, Outgoing, PublishError, SettleError, Settlement, parked,
 };
 use smista::store::Destination;
 
@@ -380,6 +381,91 @@ async fn four_shards_spread_customers_and_keep_each_in_one_queue() {
         assert_eq!(used.len(), 4);
         assert!(order.values().all(|numbers| numbers.is_sorted() && numbers.len() == 3));
         broker.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parked_messages_are_listed_replayed_and_discarded() {
+    on_stage(1, |stage| async move {
+        let broker = AmqpBroker::start(&stage.config).unwrap();
+        let mut consumer = broker.consume(8).await.unwrap();
+        let large: Vec<u8> = (0..2_100_000u32).map(|n| (n % 251) as u8).collect();
+        for (id, body) in [("m-1", b"\xff\x00{".as_slice()), ("m-2", &large), ("m-3", b"{}"), ("m-4", b"{}")]
+        {
+            produce(&stage, "anna", id, body).await;
+        }
+        for _ in 0..3 {
+            let delivery = next(&mut consumer).await;
+            let why = parked::Parking::of(&delivery.meta, "malformed", "channel is missing");
+            broker.publisher().publish(parked::parking(why, delivery.body.clone())).await.unwrap();
+            delivery.settle(Settlement::Ack).await.unwrap();
+        }
+        next(&mut consumer).await.settle(Settlement::Reject).await.unwrap();
+        eventually_holds(&stage, &stage.topology.parked_queue(), 4).await;
+
+        let queue = ParkedQueue::open(&stage.config).await.unwrap();
+        let origin = format!("{}.interactions.0", stage.config.prefix);
+        for _ in 0..8 {
+            // Looking changes nothing, however often.
+            let (total, entries) = queue.list(100).await.unwrap();
+            assert_eq!(total, 4);
+            let ids: Vec<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
+            assert_eq!(ids, ["m-1", "m-2", "m-3", "m-4"]);
+            assert_eq!(entries[0].error_class, "malformed");
+            assert_eq!(entries[0].error, "channel is missing");
+            assert_eq!(entries[0].attempt, Some(1));
+            assert_eq!(entries[1].bytes, large.len());
+            assert_eq!((entries[3].error_class.as_str(), entries[3].attempt), ("rejected", None));
+            for entry in &entries {
+                assert_eq!(entry.origin.as_ref(), Some(&origin));
+                assert!(entry.parked_at.is_some());
+            }
+        }
+        assert_eq!(queue.list(2).await.unwrap().1.len(), 2);
+        let (_, body) = queue.find("m-1").await.unwrap().unwrap();
+        assert_eq!(body, b"\xff\x00{");
+        assert!(queue.find("m-9").await.unwrap().is_none());
+
+        let ids = |ids: &[&str]| Which::Ids(ids.iter().map(|id| (*id).to_owned()).collect());
+        let mut gone = Vec::new();
+        queue.discard(&ids(&["m-3", "m-9"]), |entry| gone.push(entry.id.clone())).await.unwrap();
+        assert_eq!(gone, ["m-3"]);
+        let mut again = Vec::new();
+        queue.replay(&ids(&["m-2"]), |entry| again.push(entry.id.clone())).await.unwrap();
+        assert_eq!(again, ["m-2"]);
+        let back = next(&mut consumer).await;
+        assert_eq!(back.meta.routing_key, "anna");
+        assert_eq!(back.meta.message_id.as_deref(), Some("m-2"));
+        assert!(back.body == large, "byte for byte");
+        back.settle(Settlement::Ack).await.unwrap();
+        queue.replay(&Which::All, |entry| again.push(entry.id.clone())).await.unwrap();
+        assert_eq!(again, ["m-2", "m-1", "m-4"]);
+        for id in ["m-1", "m-4"] {
+            let back = next(&mut consumer).await;
+            assert_eq!(back.meta.message_id.as_deref(), Some(id));
+            back.settle(Settlement::Ack).await.unwrap();
+        }
+        eventually_holds(&stage, &stage.topology.parked_queue(), 0).await;
+
+        // With nowhere to go it stays parked.
+        let why = parked::Parking {
+            class: "x".into(),
+            error: "x".into(),
+            attempt: 1,
+            origin,
+            routing_key: "anna".into(),
+            message_id: None,
+        };
+        broker.publisher().publish(parked::parking(why, b"{}".to_vec())).await.unwrap();
+        broker.close().await;
+        let channel = stage.admin.create_channel().await.unwrap();
+        let input = format!("{}.interactions.0", stage.config.prefix);
+        channel.queue_delete(input.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+        let error = queue.replay(&Which::All, |_| {}).await.unwrap_err().to_string();
+        assert!(error.contains("stays parked"), "{error}");
+        queue.close().await;
+        eventually_holds(&stage, &stage.topology.parked_queue(), 1).await;
     })
     .await;
 }

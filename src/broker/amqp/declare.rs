@@ -72,14 +72,19 @@ pub enum Problem {
     Surplus,
 }
 
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "is missing",
+            Self::Different => "is different",
+            Self::Surplus => "should not be there",
+        })
+    }
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let problem = match self.problem {
-            Problem::Missing => "is missing",
-            Problem::Different => "is different",
-            Problem::Surplus => "should not be there",
-        };
-        write!(f, "{} {} {problem}; {}", self.kind, self.name, self.remedy)
+        write!(f, "{} {} {}; {}", self.kind, self.name, self.problem, self.remedy)
     }
 }
 

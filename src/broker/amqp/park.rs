@@ -1,1 +1,306 @@
-//! placeholder
+//! The parked queue, for people: look, replay, discard. Looking takes messages without acking them and gives them back
+//! in order by closing the channel; meanwhile another look does not see them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use lapin::message::BasicGetMessage;
+use lapin::options::{BasicAckOptions, BasicGetOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::connect::{Address, reply, short};
+use super::consumer::number;
+use super::publisher::send;
+use super::{GOODBYE_TIMEOUT, farewell};
+use crate::broker::topology::Topology;
+use crate::broker::{BrokerError, parked};
+use crate::config;
+
+/// What is known of a parked message without its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// What people call it by.
+    pub id: String,
+    /// When it was parked.
+    pub parked_at: Option<DateTime<Utc>>,
+    /// Kind of error.
+    pub error_class: String,
+    /// The error.
+    pub error: String,
+    /// Deliveries when it was parked; not known when the broker parked it.
+    pub attempt: Option<u32>,
+    /// Version of smista that parked it; none when the broker did.
+    pub version: Option<String>,
+    /// Queue it came from.
+    pub origin: Option<String>,
+    /// Routing key it goes back with.
+    pub routing_key: String,
+    /// Size of the body.
+    pub bytes: usize,
+}
+
+/// Which parked messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// Those with these ids, every copy.
+    Ids(BTreeSet<String>),
+    /// Every one that is there when it begins.
+    All,
+}
+
+impl Which {
+    fn takes(&self, id: &str) -> bool {
+        match self {
+            Self::Ids(ids) => ids.contains(id),
+            Self::All => true,
+        }
+    }
+}
+
+/// What to do with a message that was looked at.
+enum Verdict {
+    /// Gives it back when the look ends.
+    Keep,
+    /// Removes it.
+    Remove,
+}
+
+/// The parked queue.
+pub struct ParkedQueue {
+    connection: Connection,
+    topology: Topology,
+    confirm_timeout: Duration,
+}
+
+impl ParkedQueue {
+    /// Connects.
+    pub async fn open(config: &config::Broker) -> Result<Self, BrokerError> {
+        let connection =
+            Address::from_config(config)?.connect("smista parked").await.map_err(BrokerError::Operation)?;
+        Ok(Self { connection, topology: Topology::of(config), confirm_timeout: config.confirm_timeout() })
+    }
+
+    /// Says goodbye; also what makes sure that everything looked at is back.
+    pub async fn close(self) {
+        farewell(&self.connection).await;
+    }
+
+    /// The oldest ones, at most `limit`, and how many there are.
+    pub async fn list(&self, limit: usize) -> Result<(u32, Vec<Entry>), BrokerError> {
+        let channel = self.channel().await?;
+        let total = self.depth(&channel).await?;
+        let mut entries = Vec::new();
+        self.look(channel, total, async |entry, _| {
+            entries.push(entry);
+            Ok(Verdict::Keep)
+        })
+        .await?;
+        entries.sort_by_key(|entry| entry.parked_at);
+        entries.truncate(limit);
+        Ok((total, entries))
+    }
+
+    /// The oldest one with this id, with its body byte for byte.
+    pub async fn find(&self, id: &str) -> Result<Option<(Entry, Vec<u8>)>, BrokerError> {
+        let channel = self.channel().await?;
+        let total = self.depth(&channel).await?;
+        let mut found = None;
+        self.look(channel, total, async |entry, message| {
+            if found.is_none() && entry.id == id {
+                found = Some((entry, message.delivery.data.clone()));
+            }
+            Ok(Verdict::Keep)
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Publishes them again to where they came from, oldest first, each removed only once its publish is confirmed and
+    /// routed. Ends at the first that is not; `done` is called for each that is.
+    pub async fn replay(&self, which: &Which, mut done: impl FnMut(&Entry)) -> Result<(), BrokerError> {
+        let publishing = self.channel().await?;
+        reply(publishing.confirm_select(ConfirmSelectOptions::default())).await.map_err(failed)?;
+        let channel = self.channel().await?;
+        let total = self.depth(&channel).await?;
+        self.look(channel, total, async |entry, message| {
+            if !which.takes(&entry.id) {
+                return Ok(Verdict::Keep);
+            }
+            self.publish_again(&publishing, message).await.map_err(|error| {
+                BrokerError::Operation(format!("{} was not replayed and stays parked: {error}", entry.id))
+            })?;
+            done(&entry);
+            Ok(Verdict::Remove)
+        })
+        .await
+    }
+
+    /// Removes them for good; `done` is called for each.
+    pub async fn discard(&self, which: &Which, mut done: impl FnMut(&Entry)) -> Result<(), BrokerError> {
+        let channel = self.channel().await?;
+        let total = self.depth(&channel).await?;
+        self.look(channel, total, async |entry, _| {
+            if !which.takes(&entry.id) {
+                return Ok(Verdict::Keep);
+            }
+            done(&entry);
+            Ok(Verdict::Remove)
+        })
+        .await
+    }
+
+    async fn channel(&self) -> Result<Channel, BrokerError> {
+        reply(self.connection.create_channel()).await.map_err(failed)
+    }
+
+    async fn depth(&self, channel: &Channel) -> Result<u32, BrokerError> {
+        let queue = short(&self.topology.parked_queue()).map_err(BrokerError::Config)?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        reply(channel.queue_declare(queue, options, FieldTable::default()))
+            .await
+            .map(|queue| queue.message_count())
+            .map_err(failed)
+    }
+
+    /// Shows `each` the first `total` messages. All of them, even when fewer would do: with a delivery limit, a queue puts
+    /// what is given back behind the rest, so that only a whole round keeps the order.
+    async fn look(
+        &self,
+        channel: Channel,
+        total: u32,
+        mut each: impl AsyncFnMut(Entry, &BasicGetMessage) -> Result<Verdict, BrokerError>,
+    ) -> Result<(), BrokerError> {
+        let queue = short(&self.topology.parked_queue()).map_err(BrokerError::Config)?;
+        let mut outcome = Ok(());
+        let mut kept = 0;
+        for _ in 0..total {
+            let got = reply(channel.basic_get(queue.clone(), BasicGetOptions { no_ack: false })).await;
+            let Some(message) = got.map_err(failed)? else { break };
+            kept += 1;
+            match each(entry(&message), &message).await {
+                Ok(Verdict::Keep) => {}
+                Ok(Verdict::Remove) => match reply(message.acker.ack(BasicAckOptions::default())).await {
+                    Ok(true) => kept -= 1,
+                    Ok(false) => {
+                        outcome = Err(BrokerError::Operation("the channel broke; look again".to_owned()));
+                        break;
+                    }
+                    Err(error) => {
+                        outcome = Err(failed(error));
+                        break;
+                    }
+                },
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        // The broker gives back what was not acked when the channel closes, or else when the connection does.
+        let _ = timeout(GOODBYE_TIMEOUT, channel.close(200, "done".into())).await;
+        // It says so before they are back; who looks again at once would miss them.
+        let _ = timeout(GOODBYE_TIMEOUT, self.holds(kept)).await;
+        outcome
+    }
+
+    async fn holds(&self, wanted: u32) -> Result<(), BrokerError> {
+        let channel = self.channel().await?;
+        while self.depth(&channel).await? < wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    async fn publish_again(&self, channel: &Channel, message: &BasicGetMessage) -> Result<(), String> {
+        let delivery = &message.delivery;
+        let exchange = short(&self.topology.interactions())?;
+        let properties = original_properties(&delivery.properties);
+        let sent = send(channel, exchange, delivery.routing_key.clone(), &delivery.data, properties);
+        match timeout(self.confirm_timeout, sent).await {
+            Ok(Ok(Confirmation::Ack(None))) => Ok(()),
+            Ok(Ok(Confirmation::Ack(Some(_)))) => Err("no input queue takes it".to_owned()),
+            Ok(Ok(Confirmation::Nack(_))) => Err("the broker refused it".to_owned()),
+            Ok(Ok(Confirmation::NotRequested)) => Err("the channel gives no confirms".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no confirm within {:?}", self.confirm_timeout)),
+        }
+    }
+}
+
+/// The properties without what parking has added.
+fn original_properties(parked: &BasicProperties) -> BasicProperties {
+    const ADDED: [&str; 5] = ["x-smista-", "x-death", "x-first-death-", "x-last-death-", "x-delivery-count"];
+    let mut headers = FieldTable::default();
+    for (name, value) in parked.headers().iter().flat_map(FieldTable::inner) {
+        if !ADDED.iter().any(|added| name.as_str().starts_with(added)) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    parked.clone().with_headers(headers).with_delivery_mode(2)
+}
+
+fn entry(message: &BasicGetMessage) -> Entry {
+    let delivery = &message.delivery;
+    let empty = FieldTable::default();
+    let headers = delivery.properties.headers().as_ref().unwrap_or(&empty);
+    let get = |name: &str| headers.inner().get(name).and_then(text);
+    let message_id = delivery.properties.message_id().as_ref().map(ToString::to_string);
+    let id = parked::id_of(message_id.as_deref(), &delivery.data);
+    let routing_key = delivery.routing_key.to_string();
+    let bytes = delivery.data.len();
+    if let Some(error_class) = get(parked::ERROR_CLASS) {
+        return Entry {
+            id,
+            parked_at: delivery.properties.timestamp().and_then(time),
+            error_class,
+            error: get(parked::ERROR).unwrap_or_default(),
+            attempt: get(parked::ATTEMPT).and_then(|attempt| attempt.parse().ok()),
+            version: get(parked::VERSION),
+            origin: get(parked::ORIGIN),
+            routing_key,
+            bytes,
+        };
+    }
+    // The broker parked it itself, and says so in a list with the latest death first.
+    let death = match headers.inner().get("x-death") {
+        Some(AMQPValue::FieldArray(deaths)) => deaths.as_slice().first().and_then(AMQPValue::as_field_table),
+        _ => None,
+    };
+    let died = |name: &str| death.and_then(|death| death.inner().get(name));
+    let class = died("reason").and_then(text).or_else(|| get("x-first-death-reason"));
+    let class = class.unwrap_or_else(|| "unknown".to_owned());
+    Entry {
+        id,
+        parked_at: died("time").and_then(|value| match value {
+            AMQPValue::Timestamp(seconds) => time(*seconds),
+            _ => None,
+        }),
+        error: parked::broker_reason(&class).to_owned(),
+        error_class: class,
+        attempt: None,
+        version: None,
+        origin: died("queue").and_then(text).or_else(|| get("x-first-death-queue")),
+        routing_key,
+        bytes,
+    }
+}
+
+fn text(value: &AMQPValue) -> Option<String> {
+    match value {
+        AMQPValue::LongString(text) => Some(text.to_string()),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        other => number(other).map(|number| number.to_string()),
+    }
+}
+
+fn time(seconds: u64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)
+}
+
+fn failed(error: lapin::Error) -> BrokerError {
+    BrokerError::Operation(error.to_string())
+}
