@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_at_sentence_ends() {
-        let sentence = format!("{}. ", "A b".repeat(1) + &" a".repeat(20));
+        let sentence = format!("{}. ", "A b".to_owned() + &" a".repeat(20));
         let windows = tokens(64).windows(&sentence.repeat(5)).unwrap();
         assert!(windows.len() > 1);
         for window in &windows {

@@ -43,7 +43,10 @@ pub async fn relay_once(
         }
         for row in &rows {
             publisher.publish(outgoing(row)).await.map_err(|error| error.to_string())?;
-            store.mark_sent(&[row.id.clone()], Utc::now()).await.map_err(|error| error.to_string())?;
+            store
+                .mark_sent(std::slice::from_ref(&row.id), Utc::now())
+                .await
+                .map_err(|error| error.to_string())?;
             relayed += 1;
         }
     }

@@ -88,12 +88,7 @@ async fn rig(moods: Moods) -> Rig {
     let store = smista::store::open(&config.store).await.unwrap();
     let failures = Arc::new(AtomicU32::new(moods.engine_failures));
     let engine = EngineHandle::spawn(
-        move || {
-            Ok::<Box<dyn Engine>, PackError>(Box::new(Moody(
-                ScriptedEngine::default(),
-                Arc::clone(&failures),
-            )))
-        },
+        move || Ok::<Box<dyn Engine>, PackError>(Box::new(Moody(ScriptedEngine, Arc::clone(&failures)))),
         EngineSettings::default(),
     )
     .unwrap();
