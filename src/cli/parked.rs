@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::style::{BAD, DIM, GOOD, HEADING, paint};
 use super::topology::table;
-use super::{Hinted, Outcome, WrongUse};
+use super::{Hinted, Outcome};
 use crate::broker::BrokerError;
 use crate::broker::amqp::park::{Entry, ParkedQueue, Which};
 use crate::config::Config;
@@ -130,7 +130,10 @@ async fn list(queue: &ParkedQueue, limit: usize, json: bool) -> anyhow::Result<O
 
 async fn show(queue: &ParkedQueue, id: &str, body: bool, json: bool) -> anyhow::Result<Outcome> {
     let Some((entry, bytes)) = queue.find(id).await.map_err(hinted)? else {
-        return Err(WrongUse(format!("nothing parked has the id {}", harmless(id))).into());
+        return Err(anyhow::Error::new(Hinted::new(
+            format!("nothing parked has the id {}", harmless(id)),
+            "`smista parked list` shows the ids",
+        )));
     };
     if body {
         // Past the colour filter: byte for byte.

@@ -18,11 +18,16 @@ pub enum LoggingError {
 
 /// Installs the log on stderr for the whole process. `RUST_LOG` wins over the configured filter.
 pub fn init(settings: &Telemetry, colours: bool) -> Result<(), LoggingError> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter),
-        _ => EnvFilter::try_new(&settings.log_filter),
+    let mut filter = match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => filter,
+        _ => settings.log_filter.clone(),
+    };
+    // The AMQP client calls an error what the broker room asks for on purpose (is this queue there?) or mends and tells
+    // as the broker's state. Who wants its lines names it.
+    if !filter.contains("lapin") {
+        filter.push_str(",lapin=off");
     }
-    .map_err(|error| LoggingError::Filter(error.to_string()))?;
+    let filter = EnvFilter::try_new(&filter).map_err(|error| LoggingError::Filter(error.to_string()))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -5,6 +5,7 @@ mod cli;
 mod support;
 
 mod broker;
+mod broker_care;
 mod end_to_end;
 mod policy;
 #[cfg(test)]

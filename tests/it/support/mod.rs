@@ -1,5 +1,6 @@
 //! What several integration tests share: servers named by the environment, worker processes, a ledger of decisions.
 
+pub mod bench;
 pub mod ledger;
 pub mod process;
 pub mod proxy;
