@@ -7,6 +7,7 @@ mod support;
 mod broker;
 mod broker_care;
 mod end_to_end;
+mod parity;
 mod policy;
 #[cfg(test)]
 mod store;
