@@ -1,7 +1,7 @@
 //! `smista eval`: how well the model does on a labelled file.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -14,8 +14,8 @@ use crate::nlp::engine::Engine;
 use crate::nlp::pack::Heads;
 use crate::nlp::scripted::ScriptedEngine;
 use crate::nlp::windows::WindowMaker;
-use crate::training::evaluate::{self, evaluate, read_csv};
-use crate::training::metrics::Figures;
+use crate::training::evaluate::{self, Labelled, evaluate, read_csv};
+use crate::training::metrics::{Figures, Judged, figures};
 
 /// Measure the model on labelled texts.
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,9 @@ pub struct Args {
     /// Folder of the model pack [default: that of the configuration]
     #[arg(long, value_name = "DIR")]
     pub pack: Option<PathBuf>,
+    /// Write the texts that came out wrong here, as CSV: text,label,predicted,confidence
+    #[arg(long, value_name = "FILE")]
+    pub mistakes: Option<PathBuf>,
     /// Print one JSON object: accuracy, macro_f1, ece, per_class
     #[arg(long)]
     pub json: bool,
@@ -73,8 +76,30 @@ fn judge(args: &Args, config: &Config) -> anyhow::Result<Figures> {
         Task::Stage => evaluate::Task::Stage,
     };
     let (heads, windows, mut engine) = model(config)?;
-    let rows = read_csv(&args.data, &task.labels(&heads))?;
-    Ok(evaluate(task, &args.data, &rows, &heads, windows.as_ref(), engine.as_mut())?)
+    let labels = task.labels(&heads);
+    let rows = read_csv(&args.data, &labels)?;
+    let judged = evaluate(task, &args.data, &rows, &heads, windows.as_ref(), engine.as_mut())?;
+    if let Some(path) = &args.mistakes {
+        write_mistakes(path, &labels, &rows, &judged)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(figures(&labels, &judged))
+}
+
+fn write_mistakes(
+    path: &Path,
+    labels: &[String],
+    rows: &[Labelled],
+    judged: &[Judged],
+) -> anyhow::Result<()> {
+    let mut file = csv::Writer::from_path(path)?;
+    file.write_record(["text", "label", "predicted", "confidence"])?;
+    for (row, judged) in rows.iter().zip(judged).filter(|(_, judged)| judged.truth != judged.predicted) {
+        let name = |label: usize| labels.get(label).map_or("", String::as_str);
+        let confidence = format!("{:.3}", judged.confidence);
+        file.write_record([&row.text, name(judged.truth), name(judged.predicted), &confidence])?;
+    }
+    Ok(file.flush()?)
 }
 
 type Parts = (Heads, Box<dyn WindowMaker>, Box<dyn Engine>);
@@ -144,7 +169,6 @@ fn table(figures: &Figures) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::training::metrics::{Judged, figures};
 
     #[test]
     fn the_table_shows_every_class_and_the_sums() {
@@ -156,6 +180,23 @@ mod tests {
         let text = table(&figures(&labels, &judged));
         assert!(text.contains("negative") && text.contains("neutral"), "{text}");
         assert!(text.contains("2 texts: accuracy 0.500"), "{text}");
+    }
+
+    #[test]
+    fn mistakes_are_listed_with_both_labels() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.csv");
+        let row = |text: &str| Labelled { text: text.to_owned(), label: 0, line: 2 };
+        let judged = [
+            Judged { truth: 0, predicted: 0, confidence: 0.9 },
+            Judged { truth: 0, predicted: 1, confidence: 0.6 },
+        ];
+        write_mistakes(&path, &["a".to_owned(), "b".to_owned()], &[row("fine"), row("no, not")], &judged)
+            .unwrap();
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap(),
+            "text,label,predicted,confidence\n\"no, not\",a,b,0.600\n"
+        );
     }
 
     #[test]

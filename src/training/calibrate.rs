@@ -4,7 +4,7 @@ use crate::nlp::decode::{sigmoid, softmax};
 use crate::nlp::pack::{SigmoidHead, SoftmaxHead};
 
 /// What an abstention is worth against a wrong answer (−1) and a right one (+1).
-const ABSTAINED: f64 = -0.1;
+const ABSTAINED: f64 = -0.5;
 
 /// Temperature between 0.25 and 8 with the least mean negative log-likelihood of the true labels (Guo et al., 2017).
 /// 1 without rows.

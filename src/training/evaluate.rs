@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::metrics::{Figures, Judged, figures};
+use super::metrics::Judged;
 use super::{TrainError, file};
 use crate::interaction::{Channel, sample};
 use crate::nlp::decode::{decode, softmax};
@@ -83,7 +83,7 @@ pub fn read_csv(path: &Path, labels: &[String]) -> Result<Vec<Labelled>, TrainEr
     Ok(rows)
 }
 
-/// Judges the rows of the file at `path`. A text that the pipeline refuses or the engine fails on is an error with its
+/// Judges the rows of the file at `path`, in order. A text that the pipeline refuses or the engine fails on is an error with its
 /// line: figures over a part of the file would mislead.
 pub fn evaluate(
     task: Task,
@@ -92,7 +92,7 @@ pub fn evaluate(
     heads: &Heads,
     maker: &dyn WindowMaker,
     engine: &mut dyn Engine,
-) -> Result<Figures, TrainError> {
+) -> Result<Vec<Judged>, TrainError> {
     let mut windows: Vec<Window> = Vec::new();
     let mut spans = Vec::with_capacity(rows.len());
     for row in rows {
@@ -120,7 +120,7 @@ pub fn evaluate(
         let (predicted, confidence) = answer(task, heads, &labels, &outputs, sizes);
         judged.push(Judged { truth: row.label, predicted, confidence });
     }
-    Ok(figures(&labels, &judged))
+    Ok(judged)
 }
 
 fn answer(
@@ -169,6 +169,7 @@ fn answer(
 
 #[cfg(test)]
 mod tests {
+    use super::super::metrics::{Figures, figures};
     use super::*;
     use crate::nlp::engine::EngineError;
     use crate::nlp::scripted;
@@ -200,8 +201,10 @@ mod tests {
         let path = folder.path().join("f.csv");
         std::fs::write(&path, csv).unwrap();
         let heads = scripted::manifest();
-        let rows = read_csv(&path, &task.labels(&heads))?;
-        evaluate(task, &path, &rows, &heads, &WordWindows::default(), &mut ByWord)
+        let labels = task.labels(&heads);
+        let rows = read_csv(&path, &labels)?;
+        let judged = evaluate(task, &path, &rows, &heads, &WordWindows::default(), &mut ByWord)?;
+        Ok(figures(&labels, &judged))
     }
 
     #[test]

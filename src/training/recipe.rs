@@ -103,6 +103,8 @@ pub struct Tune {
     pub warm_up: f64,
     /// Dropout on the pooled vector.
     pub dropout: f64,
+    /// Share of the tokens left out of every second text.
+    pub token_dropout: f64,
     /// Part of each head in the loss.
     pub head_weights: HeadWeights,
     /// How often each own example counts in one pass.

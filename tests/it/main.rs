@@ -7,6 +7,8 @@ mod support;
 mod broker;
 mod broker_care;
 mod end_to_end;
+#[cfg(feature = "torch")]
+mod engine;
 mod parity;
 mod policy;
 #[cfg(test)]
