@@ -1,6 +1,7 @@
 //! The program: parses the command line, builds the runtime, and turns the outcome into an exit code.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use smista::cli::{self, Cli};
@@ -8,6 +9,8 @@ use smista::cli::{self, Cli};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.global.color.apply();
+    // The default hook prints the panic's message, which may quote what a customer wrote.
+    std::panic::set_hook(Box::new(|panic| cli::report_panic(panic.location())));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("smista").build()
     {
         Ok(runtime) => runtime,
@@ -15,8 +18,12 @@ fn main() -> ExitCode {
             return cli::report(&anyhow::Error::new(error).context("the async runtime cannot start"));
         }
     };
-    match runtime.block_on(cli::dispatch(cli)) {
+    let code = match runtime.block_on(cli::dispatch(cli)) {
         Ok(outcome) => outcome.into(),
         Err(error) => cli::report(&error),
-    }
+    };
+    // What is still under way is given up, and the engine left in peace before libtorch is unloaded.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    smista::nlp::service::wait_for_all(Duration::from_secs(5));
+    code
 }

@@ -187,6 +187,16 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     }
 }
 
+/// Prints where a panic happened and nothing of what it said.
+pub fn report_panic(at: Option<&std::panic::Location<'_>>) {
+    use std::io::Write as _;
+
+    let place = at.map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let line = "internal error: a panic at";
+    // Without a stderr there is nobody to tell.
+    let _ = writeln!(anstream::stderr(), "{line} {place}; its message may quote a customer and is left out");
+}
+
 /// Prints an error with its causes and what to do about it, and gives the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     use std::io::Write as _;

@@ -19,6 +19,7 @@ use crate::routing::{Decision, Facts, Policy, PolicyError, Routing, RuleTrace};
 
 /// Check, test, simulate and explain the routing policy.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  smista policy check policy/default.toml\n  smista policy test")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

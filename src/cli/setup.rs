@@ -168,7 +168,14 @@ pub fn identity_key(config: &Config) -> anyhow::Result<Arc<[u8]>> {
         format!("the identity key {} cannot be read", path.display()),
         "name a readable file in interaction.identity_key_file",
     ))?;
-    Ok(text.trim().as_bytes().into())
+    let key = text.trim();
+    if key.is_empty() {
+        return Err(anyhow::anyhow!("it is empty").context(Hinted::new(
+            format!("the identity key {} cannot be used", path.display()),
+            "put a secret of your own into it (openssl rand -hex 32)",
+        )));
+    }
+    Ok(key.as_bytes().into())
 }
 
 /// What every lane of a worker shares.
@@ -193,6 +200,7 @@ pub fn lanes(
 pub fn worker_settings(config: &Config) -> anyhow::Result<worker::Settings> {
     Ok(worker::Settings {
         prefetch: config.broker.prefetch,
+        max_in_flight: usize::from(config.broker.prefetch) * usize::from(config.broker.shards),
         lanes: config.worker.lanes,
         shutdown_timeout: Duration::from_secs(config.worker.shutdown_timeout_s),
         identity_key: identity_key(config)?,

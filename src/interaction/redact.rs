@@ -74,13 +74,15 @@ pub(super) fn redact_url(url: &str) -> String {
 
 /// A percent-encoded part, kept as it stands when there is nothing in it.
 fn redact_part(name: &str, part: &str) -> String {
-    let decoded = super::normalise::normalise(&percent_decoded(part));
-    let redacted = if name.is_empty() { redact(&decoded) } else { redact_attribute(name, &decoded) };
-    if redacted == decoded && redact(part) == part {
-        part.to_owned()
-    } else {
-        redacted.replace([' ', '\n'], "+")
+    // A plus stands for a space or for itself, as in an international number.
+    for reading in [part, &part.replace('+', "%2B")] {
+        let decoded = super::normalise::normalise(&percent_decoded(reading));
+        let redacted = if name.is_empty() { redact(&decoded) } else { redact_attribute(name, &decoded) };
+        if redacted != decoded {
+            return redacted.replace([' ', '\n'], "+");
+        }
     }
+    redact(part)
 }
 
 fn percent_decoded(part: &str) -> String {

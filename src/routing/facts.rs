@@ -158,6 +158,14 @@ impl Default for Facts {
     }
 }
 
+/// Whose words the message is about: the customer's if there are any, else those of whoever speaks. A piece of a call in
+/// which only the agent speaks is the contact centre's own.
+fn speaker(interaction: &Interaction) -> Author {
+    let mut speakers = interaction.turns.iter().map(|turn| turn.speaker);
+    let first = speakers.clone().next().unwrap_or(interaction.author);
+    if speakers.any(|speaker| speaker == Author::Customer) { Author::Customer } else { first }
+}
+
 impl Facts {
     /// The facts of one message. `journey` is the state with the message folded in; ages count up to `sent_at`.
     pub fn gather(
@@ -185,7 +193,7 @@ impl Facts {
             questions: understanding.questions.len(),
             language: understanding.language.code.clone(),
             channel: interaction.channel,
-            author: interaction.author,
+            author: speaker(interaction),
             sent_at: now,
             ratings: interaction.ratings,
             attributes: interaction.attributes.clone(),

@@ -81,8 +81,8 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
     let text = error.to_string();
     match &error {
         Error::Database(database) => match database.code().as_deref() {
-            Some(code) if is_passing(code) => StoreError::Unavailable(text),
-            _ => StoreError::Corrupt(text),
+            Some(code) if blames_the_data(code) => StoreError::Corrupt(text),
+            _ => StoreError::Unavailable(text),
         },
         Error::Configuration(_) => StoreError::Open(text),
         Error::ColumnDecode { .. }
@@ -94,6 +94,16 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
         | Error::Encode(_) => StoreError::Corrupt(text),
         _ => StoreError::Unavailable(text),
     }
+}
+
+/// Whether the same statement with the same data would fail on a healthy database: PostgreSQL's data exceptions and
+/// violated constraints; in SQLite too big, constraint, mismatch. A revoked right or a missing table is not the
+/// message's fault: it waits until an operator has put that right.
+fn blames_the_data(code: &str) -> bool {
+    if code.len() == 5 {
+        return code.starts_with("22") || code.starts_with("23");
+    }
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 18..=20))
 }
 
 /// SQLite's result codes are numbers (the lowest byte is the primary one); PostgreSQL's have five characters.

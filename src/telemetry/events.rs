@@ -29,13 +29,15 @@ pub enum Metric {
     Relayed,
     /// Fields that the wire form does not know.
     UnknownFields,
+    /// Messages analysed without the engine.
+    Degraded,
     /// 1 while connected and not blocked.
     BrokerUp,
 }
 
 impl Metric {
     /// Every metric with its meaning.
-    const ALL: [(Self, &'static str); 11] = [
+    const ALL: [(Self, &'static str); 12] = [
         (Self::Received, "Deliveries received"),
         (Self::Decided, "Messages decided"),
         (Self::Duplicates, "Deliveries of messages decided before"),
@@ -46,6 +48,7 @@ impl Metric {
         (Self::InFlight, "Deliveries under way"),
         (Self::Relayed, "Outbox messages published late"),
         (Self::UnknownFields, "Fields the wire form does not know"),
+        (Self::Degraded, "Messages analysed from cues alone while the engine failed"),
         (Self::BrokerUp, "1 while the broker is connected and not blocked"),
     ];
 
@@ -62,6 +65,7 @@ impl Metric {
             Self::InFlight => "smista_in_flight",
             Self::Relayed => "smista_outbox_relayed_total",
             Self::UnknownFields => "smista_unknown_fields_total",
+            Self::Degraded => "smista_degraded_total",
             Self::BrokerUp => "smista_broker_up",
         }
     }
@@ -168,6 +172,22 @@ impl Analysed {
     /// Records it.
     pub fn emit(self) {
         histogram!(Metric::AnalysisTime.name()).record(self.took.as_secs_f64());
+    }
+}
+
+/// The engine failed and cues alone answered.
+pub struct Degraded<'a> {
+    /// The message.
+    pub message_id: &'a str,
+    /// The engine's error.
+    pub error: &'a str,
+}
+
+impl Degraded<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        counter!(Metric::Degraded.name()).increment(1);
+        warn!(message_id = self.message_id, error = self.error, "analysed from cues alone");
     }
 }
 

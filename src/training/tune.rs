@@ -208,9 +208,12 @@ fn thin(ids: &[u32], share: f64, random: &mut Shuffle) -> Vec<u32> {
     kept.map(|(_, id)| *id).collect()
 }
 
+/// The labels of a softmax head and the row's part in its loss; none when the row does not know the head.
+type SoftTarget<'a> = &'a dyn Fn(&Target) -> Option<(Vec<usize>, f32)>;
+
 fn loss(logits: &[Tensor; 5], rows: &[&Sample], weights: &HeadWeights) -> Result<Tensor, TrainError> {
     let [sentiment, intents, stage, emotions, signals] = logits;
-    let soft = |logits: &Tensor, of: &dyn Fn(&Target) -> Option<(Vec<usize>, f32)>| {
+    let soft = |logits: &Tensor, of: SoftTarget<'_>| {
         let labels = logits.size()[1] as usize;
         let (mut wanted, mut parts) = (vec![0.0f32; rows.len() * labels], vec![0.0f32; rows.len()]);
         for (row, sample) in rows.iter().enumerate() {

@@ -112,8 +112,11 @@ impl LaneContext {
         loop {
             match self.pipeline.decided_before(interaction).await {
                 Ok(Some(decided)) => return Ok(decided),
-                Ok(None) => break,
-                Err(error) => self.after_failure("inbox", interaction, error, &mut backoff, None).await?,
+                Ok(None) => {
+                    self.health.note(Part::Store, true, "working");
+                    break;
+                }
+                Err(error) => self.after_failure("inbox", interaction, error, &mut backoff, false).await?,
             }
         }
         let understanding = self.analyse(interaction).await?;
@@ -124,23 +127,35 @@ impl LaneContext {
                     self.health.note(Part::Store, true, "working");
                     return Ok(decided);
                 }
-                Err(error) => self.after_failure("commit", interaction, error, &mut backoff, None).await?,
+                Err(error) => self.after_failure("commit", interaction, error, &mut backoff, false).await?,
             }
         }
     }
 
     async fn analyse(&self, interaction: &Interaction) -> Result<Understanding, Outcome> {
         let mut backoff = Backoff::new(self.retry_backoff);
-        let before = self.analysed.load(Ordering::Relaxed);
+        let mut seen = self.analysed.load(Ordering::Relaxed);
+        let mut own = 0;
         loop {
             match self.pipeline.analyse(interaction).await {
                 Ok(understanding) => {
-                    self.analysed.fetch_add(1, Ordering::Relaxed);
-                    self.health.note(Part::Engine, true, "working");
+                    if understanding.degraded {
+                        self.health.note(Part::Engine, false, "failing; cues decide");
+                    } else {
+                        self.analysed.fetch_add(1, Ordering::Relaxed);
+                        self.health.note(Part::Engine, true, "working");
+                    }
                     return Ok(understanding);
                 }
                 Err(error) => {
-                    self.after_failure("analyse", interaction, error, &mut backoff, Some(before)).await?;
+                    // Tries during which nobody else succeeded say nothing about this message.
+                    let analysed = self.analysed.load(Ordering::Relaxed);
+                    if analysed > seen {
+                        own += 1;
+                        seen = analysed;
+                    }
+                    let at_fault = own >= self.retry_attempts;
+                    self.after_failure("analyse", interaction, error, &mut backoff, at_fault).await?;
                 }
             }
         }
@@ -154,10 +169,8 @@ impl LaneContext {
         interaction: &Interaction,
         error: PipelineError,
         backoff: &mut Backoff,
-        analysed_before: Option<u64>,
+        at_fault: bool,
     ) -> Result<(), Outcome> {
-        let others_succeed =
-            || analysed_before.is_some_and(|before| self.analysed.load(Ordering::Relaxed) > before);
         match &error {
             PipelineError::Store(store) if store.is_transient() => {
                 self.health.note(Part::Store, false, "not available");
@@ -165,7 +178,7 @@ impl LaneContext {
             PipelineError::Analyse(analysis) if analysis.is_permanent() => {
                 return Err(Outcome::Refused(Refusal::new("not_analysable", &error)));
             }
-            PipelineError::Analyse(_) if backoff.attempt() >= self.retry_attempts && others_succeed() => {
+            PipelineError::Analyse(_) if at_fault => {
                 return Err(Outcome::Refused(Refusal::new("analysis_failed", &error)));
             }
             PipelineError::Analyse(_) => self.health.note(Part::Engine, false, "failing"),

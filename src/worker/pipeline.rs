@@ -120,7 +120,11 @@ impl Pipeline {
         let understanding = match self.analyzer.analyze(interaction).await {
             Ok(understanding) => understanding,
             Err(error) => match self.on_engine_failure {
-                OnEngineFailure::Cues => self.analyzer.analyze_cues_only(interaction),
+                OnEngineFailure::Cues => {
+                    events::Degraded { message_id: &interaction.message_id, error: &error.to_string() }
+                        .emit();
+                    self.analyzer.analyze_cues_only(interaction)
+                }
                 OnEngineFailure::Hold => return Err(error.into()),
             },
         };

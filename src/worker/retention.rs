@@ -14,7 +14,11 @@ const EVERY: Duration = Duration::from_secs(3600);
 /// Purges now and every hour until `stop`.
 pub async fn run(store: Arc<dyn Store>, days: u16, stop: CancellationToken) {
     loop {
-        match store.purge(Utc::now() - TimeDelta::days(i64::from(days))).await {
+        let purged = tokio::select! {
+            () = stop.cancelled() => return,
+            purged = store.purge(Utc::now() - TimeDelta::days(i64::from(days))) => purged,
+        };
+        match purged {
             Ok(messages) => events::Purged { messages }.emit(),
             Err(error) => events::PurgeFailed { error: &error.to_string() }.emit(),
         }

@@ -16,13 +16,15 @@ use crate::interaction::{self, Interaction, Mode, ParseContext};
 use crate::telemetry::events;
 use crate::telemetry::health::{Health, Part};
 
-/// A body above this is parsed on a blocking thread, so that its cleaning does not hold up the others.
+/// A body above this is parsed on a blocking thread, so that its cleaning does not hold up the runtime's.
 const LARGE_BODY: usize = 64 * 1024;
 
 /// What the service needs beside its lanes.
 pub struct Settings {
     /// Unsettled deliveries per queue.
     pub prefetch: u16,
+    /// Deliveries held at most. Reconnecting leaves work of dead channels in the lanes, so prefetch alone is no bound.
+    pub max_in_flight: usize,
     /// Customers at work at the same time.
     pub lanes: usize,
     /// Longest time to finish what is under way once asked to stop.
@@ -93,7 +95,7 @@ pub async fn run(
             biased;
             () = stop.cancelled() => break,
             Some(done) = at_work.join_next() => finish(done, &mut lanes, &mut summary),
-            delivery = consumer.next() => {
+            delivery = consumer.next(), if lanes.running() + lanes.waiting() < settings.max_in_flight => {
                 let Some(delivery) = delivery else { break };
                 arrivals += 1;
                 let (key, work) = receive(delivery, arrivals, &settings.identity_key).await;
@@ -103,6 +105,7 @@ pub async fn run(
     }
 
     events::WorkerStopping { in_flight: lanes.running() }.emit();
+    background.cancel();
     consumer.stop().await;
     // Work not started stays unsettled: the broker delivers it to somebody else once the channel closes.
     summary.given_back += lanes.drain_waiting().len() as u64;
@@ -122,7 +125,6 @@ pub async fn run(
         }
     }
     context.abandon.cancel();
-    background.cancel();
     let _ = tokio::join!(watching, relaying, forgetting);
     drop(consumer);
     broker.close().await;
@@ -201,7 +203,11 @@ async fn watch_broker(broker: Arc<dyn Broker>, health: Health, stop: Cancellatio
             BrokerState::TopologyMissing(fault) => (false, format!("topology: {fault}")),
             BrokerState::Closed => (false, "closed".to_owned()),
         };
-        events::BrokerChanged { up, detail: &detail }.emit();
+        // The first attempt is under way: nothing to report yet.
+        let starting = detail == "connecting: ";
+        if !starting {
+            events::BrokerChanged { up, detail: &detail }.emit();
+        }
         health.set(Part::Broker, up, detail);
         tokio::select! {
             () = stop.cancelled() => return,

@@ -9,6 +9,7 @@ mod broker_care;
 mod end_to_end;
 #[cfg(feature = "torch")]
 mod engine;
+mod offline;
 mod parity;
 mod policy;
 #[cfg(test)]

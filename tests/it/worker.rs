@@ -125,6 +125,7 @@ async fn rig(moods: Moods) -> Rig {
     });
     let settings = Settings {
         prefetch: 64,
+        max_in_flight: 64,
         lanes: 16,
         shutdown_timeout: Duration::from_secs(10),
         inbox_days: 30,
@@ -170,6 +171,20 @@ impl Rig {
     }
 }
 
+fn mail_with_parts(parts: usize) -> Vec<u8> {
+    use base64::Engine as _;
+    let part = "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n";
+    let mail = format!(
+        "From: a@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{}--b--\r\n",
+        part.repeat(parts)
+    );
+    let mime = base64::engine::general_purpose::STANDARD.encode(mail);
+    let body = serde_json::json!({
+        "schema": "smista.interaction.v1", "message_id": "m", "conversation_id": "k", "channel": "email", "mime": mime,
+    });
+    body.to_string().into_bytes()
+}
+
 fn class(parked: &Outgoing) -> &str {
     parked
         .headers
@@ -213,8 +228,9 @@ async fn malformed_messages_are_parked_with_their_error_and_harm_nobody() {
     let mut rig = rig(Moods::default()).await;
     let two_mib = vec![b'x'; 2 * 1024 * 1024];
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
-    let cases: [(Vec<u8>, &str); 4] = [
+    let cases: [(Vec<u8>, &str); 5] = [
         (two_mib.clone(), "too_large"),
+        (mail_with_parts(500), "too_many_parts"),
         (b"\xc3\x28".to_vec(), "not_utf8"),
         (deep.into_bytes(), "too_deep"),
         (br#"{"schema":"smista.interaction.v1","message_id":"m","conversation_id":"k","channel":"chat","text":""}"#.to_vec(), "empty_text"),

@@ -102,7 +102,7 @@ impl Consumer for AmqpConsumer {
             if !arrived.delivery.acker.usable() {
                 continue;
             }
-            return Some(hand_out(arrived, self.outstanding.add()));
+            return Some(hand_out(arrived, self.outstanding.add(), self.stop.subscribe()));
         }
     }
 
@@ -111,7 +111,7 @@ impl Consumer for AmqpConsumer {
     }
 }
 
-fn hand_out(arrived: Arrived, one: OutstandingOne) -> Delivery {
+fn hand_out(arrived: Arrived, one: OutstandingOne, stop: watch::Receiver<bool>) -> Delivery {
     let Arrived { delivery, queue, at } = arrived;
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let meta = DeliveryMeta {
@@ -123,7 +123,7 @@ fn hand_out(arrived: Arrived, one: OutstandingOne) -> Delivery {
         redelivered: delivery.redelivered,
         received_at: at,
     };
-    let settler = AmqpSettle { acker: delivery.acker, settled: AtomicBool::new(false), _one: one };
+    let settler = AmqpSettle { acker: delivery.acker, settled: AtomicBool::new(false), stop, _one: one };
     Delivery::new(delivery.data, meta, Box::new(settler))
 }
 
@@ -148,6 +148,7 @@ pub(super) fn number(value: &AMQPValue) -> Option<u32> {
 struct AmqpSettle {
     acker: Acker,
     settled: AtomicBool,
+    stop: watch::Receiver<bool>,
     _one: OutstandingOne,
 }
 
@@ -174,7 +175,8 @@ impl Settle for AmqpSettle {
 
 impl Drop for AmqpSettle {
     fn drop(&mut self) {
-        if self.settled.load(Ordering::Relaxed) || !self.acker.usable() {
+        // Once stopped, the closing connection gives everything back at once and in order; single nacks would not.
+        if self.settled.load(Ordering::Relaxed) || *self.stop.borrow() || !self.acker.usable() {
             return;
         }
         // Without this it would hold its place in the prefetch for as long as the channel lives. Off the runtime the

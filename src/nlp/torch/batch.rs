@@ -24,10 +24,13 @@ pub(super) fn padded(length: usize) -> usize {
     length.div_ceil(8) * 8
 }
 
+/// Runs a batch given by the places of its windows.
+pub(super) type Run<'a, T, E> = dyn FnMut(&[usize]) -> Result<Vec<T>, E> + 'a;
+
 /// Answers a batch with `run`; when it fails, its halves, so that only what fails by itself gets the error.
 pub(super) fn answer<T, E>(
     batch: &[usize],
-    run: &mut dyn FnMut(&[usize]) -> Result<Vec<T>, E>,
+    run: &mut Run<'_, T, E>,
     give: &mut dyn FnMut(usize, Result<T, E>),
 ) where
     E: From<String>,

@@ -42,7 +42,7 @@ impl Default for TorchOptions {
 }
 
 enum Forward {
-    Reference(BertModel<BertEmbeddings>),
+    Reference(Box<BertModel<BertEmbeddings>>),
     Fused { bert: Bert, words: Tensor },
 }
 
@@ -88,7 +88,7 @@ impl TorchEngine {
             Precision::Bf16 => Some(Kinds::BF16),
         };
         let forward = match kinds {
-            None => Forward::Reference(model),
+            None => Forward::Reference(Box::new(model)),
             Some(kinds) => {
                 let mut variables = store.variables();
                 let bert = tch::no_grad(|| Bert::new(&variables, config, kinds)).map_err(failed)?;
@@ -136,7 +136,7 @@ impl TorchEngine {
         let [sentiment, intents, stage, emotions, signals] = self.heads.forward(&pooled)?;
         let columns = [sentiment, intents, stage, emotions, signals, normalise(&pooled)?];
         let [sentiment, intents, stage, emotions, signals, embedding] =
-            columns.map(|tensor| Vec::<Vec<f32>>::try_from(tensor));
+            columns.map(Vec::<Vec<f32>>::try_from);
         let heads = [sentiment?, intents?, stage?, emotions?, signals?];
         let [sentiment, intents, stage, emotions, signals] = heads.map(Vec::into_iter);
         let outputs =

@@ -25,6 +25,16 @@ fn server(variable: &str) -> Option<String> {
     url
 }
 
+/// A database of the test's own on that server: a worker forgets old messages, other tests' ones too.
+pub async fn fresh_database(url: &str) -> String {
+    use sqlx::{Connection, Executor};
+    let name = fresh_prefix();
+    let mut connection = sqlx::postgres::PgConnection::connect(url).await.unwrap();
+    connection.execute(format!("CREATE DATABASE {name}").as_str()).await.unwrap();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
+}
+
 /// A prefix nobody else uses, so that tests share one broker.
 pub fn fresh_prefix() -> String {
     format!("t{}", uuid::Uuid::new_v4().simple())
