@@ -319,7 +319,7 @@ fn model_card(manifest: &PackManifest, aligned: &Aligned) -> String {
         );
     }
     card.push_str(
-        "\nSentences of Tatoeba are by the contributors of tatoeba.org.\n\n## Known limits\n\n- Texts longer than a window are read in several windows; figures above are for the first one.\n- Rare signals and emotions have few development examples; their thresholds stay near one half.\n- Indirect and borderline messages, which the examples hold on purpose, are often given the wrong intent or none; plainly worded ones do well. Thanks for good service may be read as small talk.\n- Languages other than English and Italian are read only as far as they resemble these.\n- The examples are written, not collected: real traffic will differ, and a tenant should check with `smista eval` on its own texts.\n",
+        "\nSentences of Tatoeba are by the contributors of tatoeba.org.\n\n## Known limits\n\n- Texts longer than a window are read in several windows; figures above are for the first one.\n- Rare signals and emotions have few development examples; their thresholds stay near one half.\n- Indirect and borderline messages, which the examples hold on purpose, are often given the wrong intent or none. Thanks for good service may be read as small talk.\n- Languages other than English and Italian are read only as far as they resemble these.\n- The examples are written, not collected: real traffic will differ, and a tenant should check with `smista eval` on its own texts.\n",
     );
     card
 }

@@ -12,6 +12,7 @@ mod engine;
 mod offline;
 mod parity;
 mod policy;
-#[cfg(test)]
+#[cfg(feature = "torch")]
+mod samples;
 mod store;
 mod worker;
