@@ -114,6 +114,12 @@ impl WorkerStopping {
 
 /// The worker has stopped.
 pub struct WorkerStopped {
+    /// Messages decided since it started.
+    pub decided: u64,
+    /// Deliveries of messages decided before.
+    pub duplicates: u64,
+    /// Messages parked.
+    pub parked: u64,
     /// Messages given back to the broker unfinished.
     pub given_back: u64,
 }
@@ -121,7 +127,13 @@ pub struct WorkerStopped {
 impl WorkerStopped {
     /// Records it.
     pub fn emit(self) {
-        info!(given_back = self.given_back, "worker stopped");
+        info!(
+            decided = self.decided,
+            duplicates = self.duplicates,
+            parked = self.parked,
+            given_back = self.given_back,
+            "worker stopped"
+        );
     }
 }
 

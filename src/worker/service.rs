@@ -128,7 +128,8 @@ pub async fn run(
     let _ = tokio::join!(watching, relaying, forgetting);
     drop(consumer);
     broker.close().await;
-    events::WorkerStopped { given_back: summary.given_back }.emit();
+    let Summary { decided, duplicates, parked, given_back } = summary;
+    events::WorkerStopped { decided, duplicates, parked, given_back }.emit();
     Ok(summary)
 }
 

@@ -80,6 +80,29 @@ async fn the_same_on_postgresql() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_worker_hands_over_in_order() {
+    let Some(url) = amqp_url() else { return };
+    let (workspace, prefix) = applied(&url, 2, None);
+    let mut ledger = Ledger::open(&url, &prefix).await;
+    // Few customers: most of what is prefetched waits behind another message of the same customer.
+    publish_many(&mut ledger, 1200, 3).await;
+    let mut first = workspace.worker("first");
+    first.wait_connected(Duration::from_secs(20));
+    let mut second = workspace.worker("second");
+    ledger.read(40, 0, Duration::from_secs(30)).await;
+    assert_eq!(first.terminate(Duration::from_secs(30)), Some(0), "{}", first.log());
+    let left = ledger.depth("interactions.0").await + ledger.depth("interactions.1").await;
+    ledger.read(1200, 0, Duration::from_secs(60)).await;
+    ledger.read_rest(Duration::from_secs(1)).await;
+    ledger.assert_complete_and_in_order();
+    assert_eq!(ledger.decided.len(), 1200, "no decision was published twice");
+    assert_eq!(second.terminate(Duration::from_secs(30)), Some(0), "{}", second.log());
+    let decided = [first.decided(), second.decided()];
+    assert!(decided.iter().all(|count| *count > 0), "{decided:?} decided, {left} left by the first");
+    assert_eq!(decided.iter().sum::<u64>(), 1200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kill_9_in_the_middle_loses_nothing() {
     let Some(url) = amqp_url() else { return };
     let (workspace, prefix) = applied(&url, 2, None);

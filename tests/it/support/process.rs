@@ -101,6 +101,17 @@ impl Worker {
         panic!("still running {limit:?} after SIGTERM:\n{}", self.log());
     }
 
+    /// Messages it says it has decided, once it has stopped.
+    pub fn decided(&self) -> u64 {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("worker stopped"));
+        let digits = |text: &str| text.chars().skip_while(|c| !c.is_ascii_digit()).collect::<String>();
+        line.and_then(|line| line.split_once("decided"))
+            .map(|(_, rest)| digits(rest).chars().take_while(char::is_ascii_digit).collect::<String>())
+            .and_then(|count| count.parse().ok())
+            .unwrap_or_else(|| panic!("no summary in its log:\n{log}"))
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
