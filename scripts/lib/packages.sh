@@ -60,9 +60,39 @@ bring_packages() {
   apt_install "${missing[@]}" || die "apt-get could not install ${missing[*]}"
 }
 
+# packaged_rust: prints "" or "-web", the ending of the distribution's compiler packages that are new enough, if any.
+# Debian keeps a recent compiler under the second name for building browsers.
+packaged_rust() {
+  local ending version
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || return 1
+  # These would take the place of a compiler that somebody installed.
+  if dpkg-query -W -f '${Status}\n' rustc rustup 2>/dev/null | grep -q '^install ok'; then return 1; fi
+  for ending in '' -web; do
+    version=$(apt-cache policy "rustc$ending" 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9.]*\).*/\1/p')
+    if [ -n "$version" ] && [ "$(printf '%s\n' "$RUST_VERSION" "$version" | sort -V | head -n1)" = "$RUST_VERSION" ]; then
+      printf '%s\n' "$ending"
+      return
+    fi
+  done
+  return 1
+}
+
+# install_packaged_rust PURPOSE: the distribution's compiler, where it is new enough.
+install_packaged_rust() {
+  local ending packages
+  command -v apt-get >/dev/null || return 1
+  # A machine that has never fetched its package lists knows no version at all.
+  [ -n "$(apt-cache policy rustc 2>/dev/null)" ] || as_root apt-get -q update >&2 || return 1
+  ending=$(packaged_rust) || return 1
+  packages=("rustc$ending" "cargo$ending")
+  if [ "$1" != build ]; then packages+=("rustfmt$ending" "rust${ending}-clippy"); fi
+  say "installing Rust from the distribution: ${packages[*]}"
+  apt_install "${packages[@]}" && use_rust
+}
+
 bring_rust() {
   local components=()
-  if ! use_rust; then
+  if ! use_rust && ! install_packaged_rust "$1"; then
     command -v rustup >/dev/null || install_rustup
     say "installing Rust $RUST_VERSION"
     if ! rustup toolchain install "$RUST_VERSION" --profile minimal >&2 || ! use_rust; then
@@ -76,6 +106,13 @@ bring_rust() {
   cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt)
   [ ${#components[@]} -eq 0 ] && return
   say "installing ${components[*]}"
+  if ! command -v rustup >/dev/null; then
+    local ending
+    case $(dpkg-query -W -f '${Status}' rustc-web 2>/dev/null) in install*) ending=-web ;; *) ending= ;; esac
+    components=("${components[@]/#clippy/rust${ending}-clippy}")
+    apt_install "${components[@]/#rustfmt/rustfmt$ending}" || die "the tests need clippy and rustfmt"
+    return
+  fi
   rustup component add "${components[@]}" >&2 || die "the tests need ${components[*]}, which rustup could not install"
 }
 
