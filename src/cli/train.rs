@@ -22,10 +22,10 @@ use crate::training::{Progress, align, pack, tune};
 )]
 pub struct Args {
     /// What is trained on and how
-    #[arg(long, global = true, value_name = "FILE", default_value = "models/recipe.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value = "models/core/recipe.toml")]
     pub recipe: PathBuf,
     /// The project's labelled examples
-    #[arg(long, global = true, value_name = "DIR", default_value = "models/examples")]
+    #[arg(long, global = true, value_name = "DIR", default_value = "models/data")]
     pub examples: PathBuf,
     /// Where the stages leave their results
     #[arg(long, global = true, value_name = "DIR", default_value = "target/train")]
@@ -73,7 +73,7 @@ pub async fn run(args: Args, _config: Config) -> anyhow::Result<Outcome> {
 
 fn stage(args: &Args) -> anyhow::Result<Outcome> {
     let recipe = Recipe::read(&args.recipe)?;
-    let examples = read_folder(&args.examples, recipe.dev_percent)?;
+    let examples = read_folder(&args.examples)?;
     if args.threads > 0 {
         tch::set_num_threads(i32::try_from(args.threads).context("--threads is too large")?);
     }

@@ -7,10 +7,20 @@ use std::path::Path;
 use tch::{Kind, Tensor};
 
 use super::recipe::Recipe;
-use super::student::{Student, Teacher, rate};
+use super::checkpoint::Checkpoint;
+use super::optimizer::{Optimizer, Rates, rate};
+use super::student::{Student, kinds};
 use super::{Progress, Shuffle, TrainError, file, sources, vocabulary};
 use crate::nlp::tokens::Tokens;
-use crate::nlp::torch::bert::{Kinds, normalise};
+use crate::nlp::torch::bert::normalise;
+
+/// A pair of sentences as token ids.
+pub(super) struct Pair {
+    pub english: Vec<u32>,
+    pub italian: Vec<u32>,
+    /// Row of the English vector; only for this stage.
+    pub target: i64,
+}
 
 /// What the stage reached.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -25,10 +35,54 @@ pub struct Aligned {
     pub retrieval_before: f64,
 }
 
-struct Pair {
-    english: Vec<u32>,
-    italian: Vec<u32>,
-    target: i64,
+/// The sentence pairs of the recipe, some of them kept aside.
+struct Corpus {
+    texts: Vec<(String, String)>,
+    repeats: Vec<usize>,
+    counts: Vec<(String, usize)>,
+    held_out: Vec<usize>,
+    train: Vec<usize>,
+}
+
+fn corpus(recipe: &Recipe, data: &Path) -> Result<Corpus, TrainError> {
+    let settings = &recipe.align;
+    let (mut texts, mut repeats, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    for source in &settings.source {
+        let pairs = sources::read_pairs(data, source, settings.max_words, recipe.seed)?;
+        counts.push((source.name.clone(), pairs.len()));
+        repeats.extend(std::iter::repeat_n(source.repeat, pairs.len()));
+        texts.extend(pairs);
+    }
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    Shuffle::new(recipe.seed).shuffle(&mut order);
+    let train = order.split_off(settings.held_out.min(order.len() / 2));
+    Ok(Corpus { texts, repeats, counts, held_out: order, train })
+}
+
+fn pairs_of(
+    texts: &[(String, String)],
+    repeats: &[usize],
+    train: &[usize],
+    tokens: &Tokens,
+) -> Result<Vec<Pair>, TrainError> {
+    let mut pairs = Vec::new();
+    for index in train {
+        let (english, italian) = &texts[*index];
+        for _ in 0..repeats[*index] {
+            pairs.push(Pair {
+                english: first_window(tokens, english)?,
+                italian: first_window(tokens, italian)?,
+                target: *index as i64,
+            });
+        }
+    }
+    Ok(pairs)
+}
+
+/// The pairs to train on, each as often as the recipe says; those kept aside are not among them.
+pub(super) fn pairs(recipe: &Recipe, data: &Path, tokens: &Tokens) -> Result<Vec<Pair>, TrainError> {
+    let corpus = corpus(recipe, data)?;
+    pairs_of(&corpus.texts, &corpus.repeats, &corpus.train, tokens)
 }
 
 /// Aligns the encoder in `base` on the recipe's pairs under `data` and writes `output` (weights, configuration,
@@ -41,17 +95,7 @@ pub fn run(
     output: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Aligned, TrainError> {
-    let settings = &recipe.align;
-    let (mut texts, mut repeats, mut counts) = (Vec::new(), Vec::new(), Vec::new());
-    for source in &settings.source {
-        let pairs = sources::read_pairs(data, source, settings.max_words, recipe.seed)?;
-        counts.push((source.name.clone(), pairs.len()));
-        repeats.extend(std::iter::repeat_n(source.repeat, pairs.len()));
-        texts.extend(pairs);
-    }
-    let mut order: Vec<usize> = (0..texts.len()).collect();
-    Shuffle::new(recipe.seed).shuffle(&mut order);
-    let (held_out, train) = order.split_at(settings.held_out.min(order.len() / 2));
+    let Corpus { texts, repeats, counts, held_out, train } = corpus(recipe, data)?;
 
     let base_tokenizer = base.join("tokenizer.json");
     let learned: Vec<String> =
@@ -64,32 +108,22 @@ pub fn run(
     let tokens = read_tokens(&tokenizer, recipe.max_tokens)?;
 
     tch::manual_seed(recipe.seed as i64);
-    let frozen = Student::load(base, Kinds::MIXED)?;
+    let frozen = Student::load(base, kinds(recipe))?;
     let english: Vec<Vec<u32>> =
         texts.iter().map(|(english, _)| first_window(&old_tokens, english)).collect::<Result<_, _>>()?;
     let english: Vec<&[u32]> = english.iter().map(Vec::as_slice).collect();
     let targets = normalise(&frozen.embed(&english, 64)?)?;
     drop(frozen);
 
-    let student = Student::grow(base, Kinds::MIXED, &extended.made_of)?;
-    let mut pairs = Vec::new();
-    for index in train {
-        let (english, italian) = &texts[*index];
-        for _ in 0..repeats[*index] {
-            pairs.push(Pair {
-                english: first_window(&tokens, english)?,
-                italian: first_window(&tokens, italian)?,
-                target: *index as i64,
-            });
-        }
-    }
+    let student = Student::grow(base, kinds(recipe), &extended.made_of)?;
+    let pairs = pairs_of(&texts, &repeats, &train, &tokens)?;
     let kept: Vec<Vec<u32>> =
         held_out.iter().map(|index| first_window(&tokens, &texts[*index].1)).collect::<Result<_, _>>()?;
     let kept_ids: Vec<i64> = held_out.iter().map(|index| *index as i64).collect();
     let kept_targets = targets.f_index_select(0, &Tensor::from_slice(&kept_ids))?;
     let retrieval_before = retrieval(&student, &kept, &kept_targets)?;
 
-    train_pairs(recipe, &student, &pairs, &targets, progress)?;
+    train_pairs(recipe, &student, &pairs, &targets, output, progress)?;
 
     let retrieval = retrieval(&student, &kept, &kept_targets)?;
     student.save(output)?;
@@ -105,18 +139,24 @@ fn train_pairs(
     student: &Student,
     pairs: &[Pair],
     targets: &Tensor,
+    output: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), TrainError> {
     let settings = &recipe.align;
     let lengths: Vec<usize> = pairs.iter().map(|pair| pair.italian.len()).collect();
     let mut shuffle = Shuffle::new(recipe.seed ^ 0xA11);
-    let mut teacher = Teacher::new(student)?;
-    let (mut batches, mut average) = (Vec::new(), 0.0);
+    let mut optimizer = Optimizer::new(student)?;
+    let mut checkpoint = Checkpoint::new(output, format!("{settings:?} {} {}", recipe.seed, pairs.len()))?;
+    let (begin, mut average) = checkpoint.resume(&mut optimizer)?.unwrap_or((0, 0.0));
+    let mut batches = Vec::new();
     for step in 0..settings.steps {
         if batches.is_empty() {
             batches = shuffle.batches(&lengths, settings.batch);
         }
         let batch = batches.pop().unwrap_or_default();
+        if step < begin {
+            continue;
+        }
         let wanted: Vec<i64> = batch.iter().map(|pair| pairs[*pair].target).collect();
         let wanted = targets.f_index_select(0, &Tensor::from_slice(&wanted))?;
         let side = |italian: bool| {
@@ -136,15 +176,16 @@ fn train_pairs(
             touched.push(more);
         }
         let rate = rate(settings.learning_rate, step, settings.steps, settings.warm_up);
-        let loss = teacher.step(student, &loss, &touched, rate, rate)?;
+        let loss = optimizer.step(&loss, &touched, Rates { encoder: rate, heads: rate })?;
         average = if step == 0 { loss } else { 0.98 * average + 0.02 * loss };
         progress(Progress { step: step + 1, steps: settings.steps, loss: average });
+        checkpoint.after(&optimizer, step + 1, average)?;
     }
-    Ok(())
+    checkpoint.finish()
 }
 
 /// Mean cosine distance of the rows.
-fn distance(pooled: &Tensor, wanted: &Tensor) -> Result<Tensor, TrainError> {
+pub(super) fn distance(pooled: &Tensor, wanted: &Tensor) -> Result<Tensor, TrainError> {
     let cosine =
         normalise(pooled)?.f_mul(wanted)?.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?;
     Ok(cosine.f_mean(Kind::Float)?.f_neg()?.f_add_scalar(1.0)?)

@@ -1,34 +1,57 @@
-//! The project's own labelled examples (`models/examples/*.tsv`): reading, checking, and the part kept for development.
+//! The project's own labelled examples (`models/data/*.jsonl`): reading and checking. Which of them are kept for
+//! development is written in the files, so that it never changes as others are added.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use serde::Deserialize;
 
-use super::target::{self, Row, Target};
+use super::target::{self, Row, StageTarget, Target};
 use super::{TrainError, file};
-
-/// Columns of an example file, in order.
-pub const COLUMNS: [&str; 8] =
-    ["text", "sentiment", "intents", "stage", "emotions", "signals", "priority", "escalate"];
+use crate::nlp::understanding::GoalKind;
 
 /// One example.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     /// Text and labels; its weight is 1.
     pub row: Row,
-    /// Stem of its file up to the first `_` or `-`: the language.
+    /// `en` or `it`.
     pub language: String,
+    /// What the customer is after, if anything.
+    pub goal: Option<GoalKind>,
+    /// The text it translates, if it was written as a translation.
+    pub english: Option<String>,
     /// Kept for development, never trained on.
     pub development: bool,
 }
 
-/// Reads every `*.tsv` of a folder, in name order. A malformed line or a text that stands twice is an error.
-pub fn read_folder(folder: &Path, dev_percent: u8) -> Result<Vec<Example>, TrainError> {
+/// A line of an example file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    text: String,
+    language: String,
+    sentiment: String,
+    intents: Vec<String>,
+    stage: Option<String>,
+    #[serde(default)]
+    emotions: Vec<String>,
+    #[serde(default)]
+    signals: Vec<String>,
+    urgency: String,
+    escalate: bool,
+    goal: Option<GoalKind>,
+    english: Option<String>,
+    #[serde(default)]
+    development: bool,
+}
+
+/// Reads every `*.jsonl` of a folder, in name order. A malformed line or a text that stands twice is an error.
+pub fn read_folder(folder: &Path) -> Result<Vec<Example>, TrainError> {
     let mut paths = Vec::new();
     for entry in file(folder, std::fs::read_dir(folder))? {
         let path = file(folder, entry)?.path();
-        if path.extension().is_some_and(|extension| extension == "tsv") {
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
             paths.push(path);
         }
     }
@@ -37,105 +60,149 @@ pub fn read_folder(folder: &Path, dev_percent: u8) -> Result<Vec<Example>, Train
     let mut seen: HashMap<String, String> = HashMap::new();
     for path in paths {
         let text = file(&path, std::fs::read_to_string(&path))?;
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let language = stem.split(['_', '-']).next().unwrap_or_default().to_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for (number, line) in text.lines().enumerate() {
             let at = |reason: String| TrainError::Line { path: path.clone(), line: number + 1, reason };
-            if number == 0 {
-                if line.split('\t').ne(COLUMNS) {
-                    return Err(at(format!("the columns must be {}", COLUMNS.join(", "))));
-                }
-                continue;
-            }
-            let row = parse(line).map_err(at)?;
-            let key = row.text.to_lowercase();
-            if let Some(first) = seen.insert(key, format!("{stem}:{}", number + 1)) {
+            let example = parse(line).map_err(at)?;
+            let key = example.row.text.to_lowercase();
+            if let Some(first) = seen.insert(key, format!("{name}:{}", number + 1)) {
                 return Err(at(format!("the text stands already at {first}")));
             }
-            let development = held_out(&row.text, dev_percent);
-            examples.push(Example { row, language: language.clone(), development });
+            examples.push(example);
         }
     }
     if examples.is_empty() {
-        return Err(TrainError::content(folder, "no examples (*.tsv) here"));
+        return Err(TrainError::content(folder, "no examples (*.jsonl) here"));
+    }
+    let kept: HashMap<String, bool> = examples
+        .iter()
+        .map(|example| (example.row.text.to_lowercase(), example.development))
+        .collect();
+    for example in &examples {
+        let english = example.english.as_ref().map(|english| english.to_lowercase());
+        if english.and_then(|english| kept.get(&english)) == Some(&true) && !example.development {
+            let reason = format!("`{}` translates a development example but is trained on", example.row.text);
+            return Err(TrainError::content(folder, reason));
+        }
     }
     Ok(examples)
 }
 
-fn parse(line: &str) -> Result<Row, String> {
-    let cells: Vec<&str> = line.split('\t').collect();
-    let [text, sentiment, intents, stage, emotions, signals, priority, escalate] = cells[..] else {
-        return Err(format!("{} columns, not {}", cells.len(), COLUMNS.len()));
-    };
-    if text.trim().is_empty() {
+fn parse(line: &str) -> Result<Example, String> {
+    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let text = line.text.trim();
+    if text.is_empty() {
         return Err("the text is empty".to_owned());
     }
-    if !["urgent", "high", "normal", "low"].contains(&priority) {
-        return Err(format!("no priority is called `{priority}`"));
+    if !["en", "it"].contains(&line.language.as_str()) {
+        return Err(format!("the language is `{}`, not en or it", line.language));
     }
-    if !["yes", "no"].contains(&escalate) {
-        return Err(format!("escalate is `{escalate}`, not yes or no"));
+    if !["urgent", "high", "normal", "low"].contains(&line.urgency.as_str()) {
+        return Err(format!("no urgency is called `{}`", line.urgency));
     }
-    let target = Target {
-        sentiment: Some(target::sentiment(sentiment)?),
-        intents: Some(target::intents(intents)?),
-        stage: target::stage(stage)?,
-        emotions: Some(target::emotions(emotions)?),
-        signals: Some(target::signals(signals)?),
+    // A person who must come at once cannot be of low urgency.
+    if line.escalate && line.urgency == "low" {
+        return Err("a message of low urgency does not escalate".to_owned());
+    }
+    let intents = match line.intents.as_slice() {
+        [] => Vec::new(),
+        names => target::intents(&names.join(","))?,
     };
-    Ok(Row { text: text.trim().to_owned(), target, weight: 1.0 })
-}
-
-/// Whether a text belongs to the development part: by its hash, so that it stays there when others are added.
-pub fn held_out(text: &str, percent: u8) -> bool {
-    let hash = Sha256::digest(text.trim().to_lowercase().as_bytes());
-    let number = u16::from_be_bytes([hash[0], hash[1]]);
-    number % 100 < u16::from(percent)
+    let list = |names: &[String], read: fn(&str) -> Result<Vec<usize>, String>| match names {
+        [] => Ok(Vec::new()),
+        names => read(&names.join(",")),
+    };
+    let target = Target {
+        sentiment: Some(target::sentiment(&line.sentiment)?),
+        intents: Some(intents),
+        stage: match &line.stage {
+            Some(stage) => target::stage(stage)?,
+            None => StageTarget::Nobody,
+        },
+        emotions: Some(list(&line.emotions, target::emotions)?),
+        signals: Some(list(&line.signals, target::signals)?),
+    };
+    Ok(Example {
+        row: Row { text: text.to_owned(), target, weight: 1.0 },
+        language: line.language,
+        goal: line.goal,
+        english: line.english,
+        development: line.development,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn folder(lines: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("it_a.tsv"), lines.join("\n")).unwrap();
-        folder
-    }
+    const GOOD: &str = r#"{"text":"Dov'è il pacco?","language":"it","sentiment":"neutral","intents":["order.status"],"stage":"support","urgency":"normal","escalate":false,"goal":"ask"}"#;
 
-    const HEADER: &str = "text\tsentiment\tintents\tstage\temotions\tsignals\tpriority\tescalate";
+    fn read(lines: &[&str]) -> Result<Vec<Example>, TrainError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("it.jsonl"), lines.join("\n")).unwrap();
+        read_folder(folder.path())
+    }
 
     #[test]
     fn a_line_becomes_an_example() {
-        let line = "Dov'è il pacco?\tneutral\torder.status\tsupport\t-\t-\tnormal\tno";
-        let examples = read_folder(folder(&[HEADER, line]).path(), 0).unwrap();
+        let examples = read(&[GOOD]).unwrap();
         assert_eq!(examples.len(), 1);
-        assert_eq!(examples[0].language, "it");
+        assert_eq!((examples[0].language.as_str(), examples[0].development), ("it", false));
         assert_eq!(examples[0].row.target.intents, Some(vec![6]));
+        assert_eq!(examples[0].goal, Some(GoalKind::Ask));
+    }
+
+    #[test]
+    fn what_no_agent_could_tell_has_no_intent_and_no_stage() {
+        let line = GOOD.replace(r#"["order.status"]"#, "[]").replace(r#""support""#, "null");
+        let example = &read(&[&line]).unwrap()[0];
+        assert_eq!((example.row.target.intents.clone(), example.row.target.stage), (Some(vec![]), StageTarget::Nobody));
     }
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        let good = "a\tneutral\tother\t-\t-\t-\tlow\tno";
-        for (lines, said) in [
-            (vec!["text\tlabel"], "line 1: the columns"),
-            (vec![HEADER, good, "b\tneutral\tother\t-"], "line 3: 4 columns"),
-            (vec![HEADER, "b\tfine\tother\t-\t-\t-\tlow\tno"], "line 2: no sentiment is called `fine`"),
-            (vec![HEADER, "b\tneutral\tother\t-\t-\t-\tlater\tno"], "`later`"),
-            (
-                vec![HEADER, good, "A\tneutral\tother\t-\t-\t-\tlow\tno"],
-                "line 3: the text stands already at it_a:2",
-            ),
-            (vec![HEADER], "no examples"),
+        let change = |from: &str, to: &str| GOOD.replace(from, to).replace("pacco", "piatto");
+        for (line, said) in [
+            ("{".to_owned(), "line 2: EOF"),
+            (change("neutral", "fine"), "line 2: no sentiment is called `fine`"),
+            (change("order.status", "order.stat"), "order.stat"),
+            (change("normal", "later"), "no urgency is called `later`"),
+            (change(r#""it""#, r#""fr""#), "`fr`, not en or it"),
+            (change(r#""text""#, r#""words":1,"text""#), "unknown field `words`"),
+            (change("normal", "low").replace("false", "true"), "low urgency does not escalate"),
+            (GOOD.replace("Dov", "DOV"), "line 2: the text stands already at it.jsonl:1"),
         ] {
-            let error = read_folder(folder(&lines).path(), 15).unwrap_err().to_string();
+            let error = read(&[GOOD, &line]).unwrap_err().to_string();
             assert!(error.contains(said), "{said}: {error}");
         }
+        assert!(read(&[]).unwrap_err().to_string().contains("no examples"));
     }
 
     #[test]
-    fn about_the_asked_share_is_held_out() {
-        let held = (0..2_000).filter(|number| held_out(&format!("text {number}"), 15)).count();
-        assert!((240..360).contains(&held), "{held}");
+    fn a_translation_stays_on_its_originals_side() {
+        let original = GOOD.replace(r#""goal""#, r#""development":true,"goal""#);
+        let translation = GOOD
+            .replace("Dov'è il pacco?", "Il pacco dov'è?")
+            .replace(r#""goal""#, r#""english":"DOV'È il pacco?","goal""#);
+        let error = read(&[&original, &translation]).unwrap_err().to_string();
+        assert!(error.contains("translates a development example"), "{error}");
+        assert!(read(&[GOOD, &translation]).is_ok());
+    }
+
+    #[test]
+    fn the_shipped_examples_are_enough_of_every_intent_and_kept_apart() {
+        let examples = read_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/data")).unwrap();
+        for language in ["en", "it"] {
+            let own: Vec<&Example> = examples.iter().filter(|example| example.language == language).collect();
+            for (intent, name) in crate::nlp::labels::INTENTS.iter().enumerate() {
+                let labelled = |example: &&&Example| {
+                    example.row.target.intents.as_ref().is_some_and(|intents| intents.contains(&intent))
+                };
+                let count = own.iter().filter(labelled).count();
+                assert!(count >= 40, "{language}: {count} of {name}");
+            }
+            let kept = own.iter().filter(|example| example.development).count() as f64 / own.len() as f64;
+            assert!((0.15..0.25).contains(&kept), "{language}: {kept} kept for development");
+        }
     }
 }

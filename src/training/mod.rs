@@ -12,6 +12,12 @@ pub mod target;
 #[cfg(feature = "torch")]
 pub mod align;
 #[cfg(feature = "torch")]
+mod checkpoint;
+#[cfg(feature = "torch")]
+mod loss;
+#[cfg(feature = "torch")]
+mod optimizer;
+#[cfg(feature = "torch")]
 pub mod pack;
 #[cfg(feature = "torch")]
 mod student;

@@ -47,7 +47,11 @@ pub fn run(
     file(output, std::fs::create_dir_all(output))?;
     let weights = Tensor::read_safetensors(tuned.join("model.safetensors"))?;
     let halved: Vec<(String, Tensor)> =
-        weights.into_iter().map(|(name, tensor)| (name, tensor.to_kind(Kind::Half).contiguous())).collect();
+        weights
+            .into_iter()
+            // Heads that only the training needs.
+            .filter(|(name, _)| !name.starts_with("auxiliary."))
+            .map(|(name, tensor)| (name, tensor.to_kind(Kind::Half).contiguous())).collect();
     Tensor::write_safetensors(&halved, output.join("model.safetensors"))?;
     for name in ["config.json", "tokenizer.json"] {
         let to = output.join(name);
@@ -314,7 +318,7 @@ fn model_card(manifest: &PackManifest, aligned: &Aligned) -> String {
         let _ = writeln!(
             card,
             "\nThis model was made from information of {}, which is made available under the Open Database License \
-             (ODbL) 1.0; its labels were mapped as `models/recipe.toml` says.",
+             (ODbL) 1.0; its labels were mapped as `models/core/recipe.toml` says.",
             data.name
         );
     }

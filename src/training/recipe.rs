@@ -1,4 +1,4 @@
-//! `models/recipe.toml`: what the pack is trained on and how. Strict: an unknown field or label is an error.
+//! `models/core/recipe.toml`: what the pack is trained on and how. Strict: an unknown field or label is an error.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,14 +18,24 @@ pub struct Recipe {
     pub seed: u64,
     /// Longest window, special tokens included.
     pub max_tokens: usize,
-    /// Share of the own examples kept for development.
-    pub dev_percent: u8,
+    /// Number format of the encoder's products while it is trained.
+    pub precision: Precision,
     /// The vocabulary.
     pub vocabulary: Vocabulary,
     /// The alignment stage.
     pub align: Align,
     /// The task stage.
     pub tune: Tune,
+}
+
+/// Number format of the encoder's products while it is trained; weights and their updates are in single precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// bfloat16: quicker where the processor multiplies it.
+    Bf16,
+    /// Single precision.
+    F32,
 }
 
 /// How many Italian pieces are learned.
@@ -109,8 +119,20 @@ pub struct Tune {
     pub head_weights: HeadWeights,
     /// How often each own example counts in one pass.
     pub own_repeat: usize,
+    /// Every so many steps a batch of sentence pairs keeps Italian where English is.
+    pub align_every: usize,
+    /// Pairs in such a batch.
+    pub align_batch: usize,
+    /// Its part in the loss.
+    pub align_weight: f64,
+    /// Part of the auxiliary heads in the loss.
+    pub auxiliary_weight: f64,
     /// Public data.
     pub source: Vec<Source>,
+    /// Public data with label sets of their own, each learned by a head that the pack leaves out: they keep the
+    /// encoder good at telling fine intents apart, which tenants' own intents live on.
+    #[serde(default)]
+    pub auxiliary: Vec<Auxiliary>,
 }
 
 /// Part of each head in the loss.
@@ -127,6 +149,32 @@ pub struct HeadWeights {
     pub emotions: f64,
     /// Signals.
     pub signals: f64,
+}
+
+/// A public data set whose labels stay as they are.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auxiliary {
+    /// Its name in the model card.
+    pub name: String,
+    /// Its licence.
+    pub licence: String,
+    /// What it is for.
+    pub used_for: String,
+    /// Paths within the data folder.
+    pub files: Vec<String>,
+    /// How a file is read.
+    pub format: Format,
+    /// Part of a row in the loss.
+    pub weight: f32,
+    /// Most rows of one label.
+    pub per_label: Option<usize>,
+    /// Most words.
+    #[serde(default = "sixty")]
+    pub max_words: usize,
+    /// Labels whose rows take no part.
+    #[serde(default)]
+    pub leave_out: Vec<String>,
 }
 
 /// A public data set and how its labels become ours.
@@ -231,11 +279,9 @@ impl Recipe {
     }
 
     fn validate(&self) -> Result<(), String> {
-        if self.dev_percent == 0 || self.dev_percent > 50 {
-            return Err(format!("dev_percent = {} is outside 1 to 50", self.dev_percent));
-        }
-        if self.align.batch == 0 || self.tune.batch == 0 || self.align.english_every == 0 {
-            return Err("batch and english_every must be at least 1".to_owned());
+        let counts = [self.align.batch, self.tune.batch, self.align.english_every, self.tune.align_every];
+        if counts.contains(&0) {
+            return Err("batch, english_every and align_every must be at least 1".to_owned());
         }
         for source in &self.tune.source {
             let targets =

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-use super::recipe::{Format, PairSource, Source};
+use super::recipe::{Auxiliary, Format, PairSource, Source};
 use super::target::{Row, Target};
 use super::{Shuffle, TrainError, file};
 
@@ -24,12 +24,7 @@ pub struct Taken {
 
 /// Reads a source. The order of the rows depends on `seed` only.
 pub fn read(data: &Path, source: &Source, seed: u64) -> Result<Taken, TrainError> {
-    let mut pairs = Vec::new();
-    for name in &source.files {
-        let path = data.join(name);
-        let text = read_text(&path)?;
-        pairs.extend(cells(&path, &text, &source.format)?);
-    }
+    let mut pairs = read_cells(data, &source.files, &source.format)?;
     let read = pairs.len();
     let seen_labels: HashSet<&str> = pairs.iter().flat_map(|(_, label)| parts(source, label)).collect();
     if let Some(unseen) = source.map.keys().find(|label| !seen_labels.contains(label.as_str())) {
@@ -63,6 +58,55 @@ pub fn read(data: &Path, source: &Source, seed: u64) -> Result<Taken, TrainError
         }
     }
     Ok(taken)
+}
+
+/// A data set whose labels stay as they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// The labels, sorted.
+    pub labels: Vec<String>,
+    /// Texts and the indices of their labels.
+    pub rows: Vec<(String, usize)>,
+}
+
+/// Reads a set with its own labels. The order of the rows depends on `seed` only.
+pub fn read_auxiliary(data: &Path, source: &Auxiliary, seed: u64) -> Result<Kept, TrainError> {
+    let mut pairs = read_cells(data, &source.files, &source.format)?;
+    Shuffle::new(seed).shuffle(&mut pairs);
+    let mut by_label: HashMap<String, usize> = HashMap::new();
+    let mut seen = HashSet::new();
+    pairs.retain(|(text, label)| {
+        let words = text.split_whitespace().count();
+        if source.leave_out.contains(label) || words == 0 || words > source.max_words {
+            return false;
+        }
+        if !seen.insert(text.to_lowercase()) {
+            return false;
+        }
+        let count = by_label.entry(label.clone()).or_default();
+        *count += 1;
+        *count <= source.per_label.unwrap_or(usize::MAX)
+    });
+    let mut labels: Vec<String> = by_label.into_keys().collect();
+    labels.sort();
+    if labels.len() < 2 {
+        return Err(TrainError::content(data, format!("{} has fewer than two labels", source.name)));
+    }
+    let rows = pairs
+        .into_iter()
+        .filter_map(|(text, label)| Some((text, labels.binary_search(&label).ok()?)))
+        .collect();
+    Ok(Kept { labels, rows })
+}
+
+fn read_cells(data: &Path, files: &[String], format: &Format) -> Result<Vec<(String, String)>, TrainError> {
+    let mut pairs = Vec::new();
+    for name in files {
+        let path = data.join(name);
+        let text = read_text(&path)?;
+        pairs.extend(cells(&path, &text, format)?);
+    }
+    Ok(pairs)
 }
 
 /// The labels in one cell.
@@ -249,6 +293,21 @@ mod tests {
         let toml = "format={kind='lines',delimiter='\t',header=false,cells=2,text=0,label=1}\n[map]\ngreet='intent=smalltalk'\ngrete='intent=smalltalk'\n";
         let error = read(folder.path(), &source(toml), 1).unwrap_err().to_string();
         assert!(error.contains("maps `grete`"), "{error}");
+    }
+
+    #[test]
+    fn a_set_with_its_own_labels_keeps_them() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("f"), "text,label\nb one,b\na one,a\nA one,a\na two,a\na three,a\nelse,oos\n")
+            .unwrap();
+        let source: Auxiliary = toml::from_str(
+            "name='x'\nlicence='MIT'\nused_for='tests'\nweight=0.5\nfiles=['f']\nper_label=2\nleave_out=['oos']\nformat={kind='csv',text='text',label='label'}",
+        )
+        .unwrap();
+        let kept = read_auxiliary(folder.path(), &source, 1).unwrap();
+        assert_eq!(kept.labels, ["a", "b"]);
+        assert_eq!(kept.rows.iter().filter(|(_, label)| *label == 0).count(), 2);
+        assert!(kept.rows.contains(&("b one".to_owned(), 1)));
     }
 
     #[test]

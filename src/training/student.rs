@@ -1,22 +1,15 @@
-//! The encoder while it is trained: weights in single precision, products in bfloat16, and an optimiser that touches
-//! only the token vectors a batch has used.
+//! The encoder while it is trained: weights in single precision, products in bfloat16, and gradients only for the token
+//! vectors that a batch uses.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use rust_bert::bert::BertConfig;
-use tch::nn::{Optimizer, OptimizerConfig};
 use tch::{Device, Kind, TchError, Tensor, nn};
 
+use super::recipe::{Precision, Recipe};
 use super::{TrainError, file};
 use crate::nlp::torch::bert::{Bert, Kinds, WORD_EMBEDDINGS, mean_pool, pad, reference};
-
-/// Group of the heads' variables in the optimiser; the encoder's is 0.
-pub(super) const HEADS: usize = 1;
-
-const BETAS: (f64, f64) = (0.9, 0.999);
-const WEIGHT_DECAY: f64 = 0.01;
-const GRADIENT_NORM: f64 = 1.0;
 
 /// An encoder in training.
 pub(super) struct Student {
@@ -28,14 +21,22 @@ pub(super) struct Student {
 
 /// Token vectors a batch has used: distinct ids and their rows, on which gradients gather.
 pub(super) struct Touched {
-    ids: Tensor,
-    rows: Tensor,
+    pub(super) ids: Tensor,
+    pub(super) rows: Tensor,
 }
 
 pub(super) fn read_config(folder: &Path) -> Result<BertConfig, TrainError> {
     let path = folder.join("config.json");
     let text = file(&path, std::fs::read_to_string(&path))?;
     serde_json::from_str(&text).map_err(|error| TrainError::content(&path, error))
+}
+
+/// What the recipe says about precision.
+pub(super) fn kinds(recipe: &Recipe) -> Kinds {
+    match recipe.precision {
+        Precision::Bf16 => Kinds::MIXED,
+        Precision::F32 => Kinds::F32,
+    }
 }
 
 impl Student {
@@ -149,72 +150,23 @@ fn distinct(sequences: &[&[u32]]) -> (Vec<i64>, Vec<Vec<u32>>) {
     (ids, places)
 }
 
-/// AdamW over encoder and heads, with rows of the token table updated only when a batch has used them.
-pub(super) struct Teacher {
-    optimizer: Optimizer,
-    first: Tensor,
-    second: Tensor,
-    step: i32,
-    with_heads: bool,
-}
-
-impl Teacher {
-    pub(super) fn new(student: &Student) -> Result<Self, TchError> {
-        let optimizer = nn::adamw(BETAS.0, BETAS.1, WEIGHT_DECAY).build(&student.store, 0.0)?;
-        // Asking libtorch for a group without variables is an error.
-        let with_heads = student.store.variables().keys().any(|name| name.starts_with("heads."));
-        let zeros = || Tensor::f_zeros_like(student.table()?).map(|tensor| tensor.detach());
-        Ok(Self { optimizer, first: zeros()?, second: zeros()?, step: 0, with_heads })
-    }
-
-    /// One step down the gradient of `loss`; gives the loss.
-    pub(super) fn step(
-        &mut self,
-        student: &Student,
-        loss: &Tensor,
-        touched: &[Touched],
-        encoder_rate: f64,
-        head_rate: f64,
-    ) -> Result<f64, TchError> {
-        self.step += 1;
-        self.optimizer.zero_grad();
-        loss.f_backward()?;
-        self.optimizer.clip_grad_norm(GRADIENT_NORM);
-        self.optimizer.set_lr_group(0, encoder_rate);
-        if self.with_heads {
-            self.optimizer.set_lr_group(HEADS, head_rate);
-        }
-        self.optimizer.step();
-        for part in touched {
-            tch::no_grad(|| self.rows(student.table()?, part, encoder_rate))?;
-        }
-        loss.f_double_value(&[])
-    }
-
-    fn rows(&mut self, table: &Tensor, part: &Touched, rate: f64) -> Result<(), TchError> {
-        let gradient = part.rows.f_grad()?;
-        let blend = |state: &Tensor, new: &Tensor, beta: f64| {
-            state.f_index_select(0, &part.ids)?.f_mul_scalar(beta)?.f_add(&new.f_mul_scalar(1.0 - beta)?)
-        };
-        let first = blend(&self.first, &gradient, BETAS.0)?;
-        let second = blend(&self.second, &gradient.f_square()?, BETAS.1)?;
-        let corrected = |state: &Tensor, beta: f64| state.f_div_scalar(1.0 - beta.powi(self.step));
-        let down = corrected(&second, BETAS.1)?.f_sqrt()?.f_add_scalar(1e-8)?;
-        let change = corrected(&first, BETAS.0)?.f_div(&down)?.f_mul_scalar(rate)?;
-        let _ = table.shallow_clone().f_index_copy_(0, &part.ids, &part.rows.f_sub(&change)?)?;
-        let _ = self.first.f_index_copy_(0, &part.ids, &first)?;
-        let _ = self.second.f_index_copy_(0, &part.ids, &second)?;
-        Ok(())
-    }
-}
-
-/// Rate at a step: up over the first share, then down to zero in a line.
-pub(super) fn rate(peak: f64, step: usize, steps: usize, warm_up: f64) -> f64 {
-    let (done, rise) = (step as f64 + 1.0, (steps as f64 * warm_up).max(1.0));
-    if done < rise {
-        return peak * done / rise;
-    }
-    peak * ((steps as f64 - step as f64) / (steps as f64 - rise + 1.0)).clamp(0.0, 1.0)
+/// A student of one small layer, always the same.
+#[cfg(test)]
+pub(super) fn tiny() -> Student {
+    tch::manual_seed(1);
+    let config = BertConfig {
+        hidden_size: 16,
+        intermediate_size: 32,
+        num_attention_heads: 2,
+        num_hidden_layers: 1,
+        vocab_size: 20,
+        max_position_embeddings: 8,
+        ..BertConfig::default()
+    };
+    let store = nn::VarStore::new(Device::Cpu);
+    reference(&store.root(), &config);
+    let variables = store.variables();
+    Student { store, config, variables, kinds: Kinds::F32 }
 }
 
 #[cfg(test)]
@@ -225,50 +177,6 @@ mod tests {
     fn ids_are_listed_once_and_found_again() {
         let (ids, places) = distinct(&[&[7, 9, 7], &[9, 3]]);
         assert_eq!((ids, places), (vec![7, 9, 3], vec![vec![0, 1, 0], vec![1, 2]]));
-    }
-
-    #[test]
-    fn the_rate_rises_and_falls_to_zero() {
-        let rates: Vec<f64> = (0..100).map(|step| rate(1.0, step, 100, 0.1)).collect();
-        assert!(rates[0] < rates[5] && rates[5] < rates[9]);
-        assert!((rates[9] - 1.0).abs() < 0.02 && rates[50] > rates[51] && rates[99] < 0.02);
-    }
-
-    fn tiny() -> Student {
-        tch::manual_seed(1);
-        let config = BertConfig {
-            hidden_size: 16,
-            intermediate_size: 32,
-            num_attention_heads: 2,
-            num_hidden_layers: 1,
-            vocab_size: 20,
-            max_position_embeddings: 8,
-            ..BertConfig::default()
-        };
-        let store = nn::VarStore::new(Device::Cpu);
-        reference(&store.root(), &config);
-        let variables = store.variables();
-        Student { store, config, variables, kinds: Kinds::F32 }
-    }
-
-    #[test]
-    fn steps_lower_the_loss_and_leave_unused_token_vectors_alone() {
-        let student = tiny();
-        let before = tch::no_grad(|| student.table().unwrap().copy());
-        let mut teacher = Teacher::new(&student).unwrap();
-        let mut losses = Vec::new();
-        for _ in 0..20 {
-            let (pooled, touched) = student.pooled(&[&[1, 2, 3], &[1, 4]]).unwrap();
-            let loss = (&pooled - 0.5).square().mean(Kind::Float);
-            losses.push(teacher.step(&student, &loss, &[touched], 1e-2, 1e-2).unwrap());
-        }
-        assert!(losses[19] < losses[0] * 0.7, "{losses:?}");
-        let moved =
-            (student.table().unwrap() - before).abs().sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
-        let moved = Vec::<f32>::try_from(moved).unwrap();
-        for (id, change) in moved.iter().enumerate() {
-            assert_eq!((1..=4).contains(&id), *change > 0.0, "token {id}");
-        }
     }
 
     #[test]

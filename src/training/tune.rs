@@ -5,24 +5,21 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tch::nn::OptimizerConfig as _;
-use tch::{Kind, Tensor};
+use tch::{Tensor, nn};
 
-use super::align::{first_window, read_tokens};
+use super::align::{Pair, distance, first_window, read_tokens};
+use super::checkpoint::Checkpoint;
 use super::examples::{self, Example};
-use super::recipe::{HeadWeights, Recipe};
-use super::student::{HEADS, Student, Teacher, rate};
-use super::target::{Row, StageTarget, Target};
-use super::{Progress, Shuffle, TrainError, file, sources};
+use super::loss::{self, Sample};
+use super::optimizer::{Optimizer, Rates, rate};
+use super::recipe::Recipe;
+use super::student::{Student, kinds};
+use super::target::{Row, Target};
+use super::{Progress, Shuffle, TrainError, align, file, sources};
 use crate::nlp::labels::{Emotion, INTENTS, SentimentLabel, SignalKind, Stage};
 use crate::nlp::pack::{Heads, SigmoidHead, SoftmaxHead, TrainingData};
-use crate::nlp::torch::bert::{Kinds, TaskHeads};
-
-/// Mass of the first of several intents; the others share the rest.
-const FIRST_INTENT: f32 = 0.65;
-/// Part of a row without a stage in the stage loss, which asks for an even spread.
-const NOBODY: f32 = 0.4;
-/// Mass spread evenly over the labels, against overconfidence.
-const SMOOTHING: f32 = 0.05;
+use crate::nlp::tokens::Tokens;
+use crate::nlp::torch::bert::{TaskHeads, normalise};
 
 /// What the stage was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,14 +53,53 @@ pub fn core_heads() -> Heads {
     }
 }
 
-struct Sample {
-    ids: Vec<u32>,
-    target: Target,
-    weight: f32,
+/// What the encoder is trained on.
+struct Mix {
+    /// The own examples first.
+    samples: Vec<Sample>,
+    /// Indices of samples, as often as they count in one pass.
+    draws: Vec<usize>,
+    /// Sizes of the auxiliary heads.
+    auxiliary: Vec<usize>,
+    pairs: Vec<Pair>,
+    used: Vec<TrainingData>,
+}
+
+/// The five heads and those that the pack leaves out.
+struct AllHeads {
+    tasks: TaskHeads,
+    auxiliary: Vec<nn::Linear>,
+}
+
+impl AllHeads {
+    fn new(student: &Student, auxiliary: &[usize]) -> Self {
+        let (root, hidden) = (student.store.root(), student.config.hidden_size);
+        let head = |(number, size): (usize, &usize)| {
+            nn::linear(&root / "auxiliary" / number, hidden, *size as i64, nn::LinearConfig::default())
+        };
+        Self {
+            tasks: TaskHeads::new(&root, hidden, &core_heads()),
+            auxiliary: auxiliary.iter().enumerate().map(head).collect(),
+        }
+    }
+
+    fn loss(&self, pooled: &Tensor, rows: &[&Sample], recipe: &Recipe) -> Result<Tensor, TrainError> {
+        let settings = &recipe.tune;
+        let mut sum = loss::tasks(&self.tasks.forward(pooled)?, rows, &settings.head_weights)?;
+        for (number, head) in self.auxiliary.iter().enumerate() {
+            if rows.iter().any(|row| row.auxiliary.is_some_and(|(of, _)| of == number)) {
+                let logits = pooled.f_linear(&head.ws, head.bs.as_ref())?;
+                let part = loss::auxiliary(&logits, rows, number)?;
+                sum = sum.f_add(&part.f_mul_scalar(settings.auxiliary_weight)?)?;
+            }
+        }
+        Ok(sum)
+    }
 }
 
 /// Trains on the recipe's sources under `data` and on `examples`, starting from the folder `aligned`, and writes
 /// `output` (weights with heads, configuration, tokenizer, `tuned.json`). Examples kept for development take no part.
+/// An interrupted run goes on from its last checkpoint in `output`.
 pub fn run(
     recipe: &Recipe,
     data: &Path,
@@ -72,128 +108,188 @@ pub fn run(
     output: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Tuned, TrainError> {
-    let settings = &recipe.tune;
     let tokenizer = aligned.join("tokenizer.json");
     let tokens = read_tokens(&tokenizer, recipe.max_tokens)?;
-    let sample = |row: &Row| {
-        Ok::<_, TrainError>(Sample {
-            ids: first_window(&tokens, &row.text)?,
-            target: row.target.clone(),
-            weight: row.weight,
-        })
-    };
-    let own: Vec<&Row> =
-        examples.iter().filter(|example| !example.development).map(|example| &example.row).collect();
-    let mut used = vec![TrainingData {
-        name: "smista examples".to_owned(),
-        licence: "Apache-2.0 OR MIT".to_owned(),
-        rows: own.len(),
-        used_for: "sentiment, intents, stage, emotions, signals".to_owned(),
-    }];
-    let mut samples: Vec<Sample> = own.iter().map(|row| sample(row)).collect::<Result<_, _>>()?;
-    for source in &settings.source {
-        let taken = sources::read(data, source, recipe.seed)?;
-        for row in taken.rows.iter().filter(|row| !row.text.is_empty()) {
-            samples.push(sample(row)?);
-        }
-        used.push(TrainingData {
-            name: source.name.clone(),
-            licence: source.licence.clone(),
-            rows: taken.rows.len(),
-            used_for: source.used_for.clone(),
-        });
-    }
+    let mix = mix(recipe, data, examples, &tokens)?;
 
     tch::manual_seed(recipe.seed as i64);
-    let mut student = Student::load(aligned, Kinds::MIXED)?;
-    let heads =
-        TaskHeads::new(&student.store.root().set_group(HEADS), student.config.hidden_size, &core_heads());
-    student.store.float();
-    let mut draws: Vec<usize> = (0..samples.len()).collect();
-    for _ in 1..settings.own_repeat {
-        draws.extend(0..own.len());
-    }
-    start_heads(recipe, &student, &heads, &samples, &draws)?;
-    let steps = fit(recipe, &student, &heads, &samples, &draws, progress)?;
+    let student = Student::load(aligned, kinds(recipe))?;
+    let heads = AllHeads::new(&student, &mix.auxiliary);
+    let mut optimizer = Optimizer::new(&student)?;
+    let fingerprint = format!("{:?} {} {} {}", recipe.tune, recipe.seed, mix.draws.len(), mix.pairs.len());
+    let checkpoint = Checkpoint::new(output, fingerprint)?;
+    let begin = match checkpoint.resume(&mut optimizer)? {
+        Some(begin) => begin,
+        None => {
+            start_heads(recipe, &student, &heads, &mix)?;
+            (0, 0.0)
+        }
+    };
+    let steps = fit(recipe, &student, &heads, &mix, Run { optimizer, checkpoint, begin }, progress)?;
 
     student.save(output)?;
     let copy = output.join("tokenizer.json");
     file(&copy, std::fs::copy(&tokenizer, &copy))?;
-    let tuned = Tuned { data: used, steps };
+    let tuned = Tuned { data: mix.used, steps };
     let path = output.join("tuned.json");
     let json = serde_json::to_string_pretty(&tuned).map_err(|error| TrainError::content(&path, error))?;
     file(&path, std::fs::write(&path, json))?;
     Ok(tuned)
 }
 
+fn mix(recipe: &Recipe, data: &Path, examples: &[Example], tokens: &Tokens) -> Result<Mix, TrainError> {
+    let settings = &recipe.tune;
+    let sample = |row: &Row| {
+        Ok::<_, TrainError>(Sample {
+            ids: first_window(tokens, &row.text)?,
+            target: row.target.clone(),
+            weight: row.weight,
+            auxiliary: None,
+        })
+    };
+    let mut mix = Mix {
+        samples: Vec::new(),
+        draws: Vec::new(),
+        auxiliary: Vec::new(),
+        pairs: align::pairs(recipe, data, tokens)?,
+        used: Vec::new(),
+    };
+    let note = |name: &str, licence: &str, used_for: &str, rows: usize| TrainingData {
+        name: name.to_owned(),
+        licence: licence.to_owned(),
+        rows,
+        used_for: used_for.to_owned(),
+    };
+    for example in examples.iter().filter(|example| !example.development) {
+        mix.samples.push(sample(&example.row)?);
+        if let Some(english) = &example.english {
+            mix.pairs.push(Pair {
+                english: first_window(tokens, english)?,
+                italian: first_window(tokens, &example.row.text)?,
+                target: 0,
+            });
+        }
+    }
+    let own = mix.samples.len();
+    let heads = "sentiment, intents, stage, emotions, signals";
+    mix.used.push(note("smista examples", "Apache-2.0 OR MIT", heads, own));
+    for source in &settings.source {
+        let taken = sources::read(data, source, recipe.seed)?;
+        for row in taken.rows.iter().filter(|row| !row.text.is_empty()) {
+            mix.samples.push(sample(row)?);
+        }
+        mix.used.push(note(&source.name, &source.licence, &source.used_for, taken.rows.len()));
+    }
+    for (number, source) in settings.auxiliary.iter().enumerate() {
+        let kept = sources::read_auxiliary(data, source, recipe.seed)?;
+        for (text, label) in &kept.rows {
+            mix.samples.push(Sample {
+                ids: first_window(tokens, text)?,
+                target: Target::default(),
+                weight: source.weight,
+                auxiliary: Some((number, *label)),
+            });
+        }
+        mix.auxiliary.push(kept.labels.len());
+        mix.used.push(note(&source.name, &source.licence, &source.used_for, kept.rows.len()));
+    }
+    mix.draws = (0..mix.samples.len()).collect();
+    for _ in 1..settings.own_repeat {
+        mix.draws.extend(0..own);
+    }
+    Ok(mix)
+}
+
 /// Trains the heads alone on the encoder's vectors as they are: a fine-tuning that starts from good heads bends the
 /// encoder less and needs fewer steps (Kumar et al., 2022).
-fn start_heads(
-    recipe: &Recipe,
-    student: &Student,
-    heads: &TaskHeads,
-    samples: &[Sample],
-    draws: &[usize],
-) -> Result<(), TrainError> {
+fn start_heads(recipe: &Recipe, student: &Student, heads: &AllHeads, mix: &Mix) -> Result<(), TrainError> {
     const BATCH: usize = 256;
     let settings = &recipe.tune;
-    let sequences: Vec<&[u32]> = samples.iter().map(|sample| sample.ids.as_slice()).collect();
+    let sequences: Vec<&[u32]> = mix.samples.iter().map(|sample| sample.ids.as_slice()).collect();
     let vectors = student.embed(&sequences, settings.batch)?;
-    let mut optimizer = tch::nn::adamw(0.9, 0.999, 1e-3).build(&student.store, 0.0)?;
+    // The encoder gets no gradient here and stays as it is.
+    let mut optimizer = nn::adamw(0.9, 0.999, 1e-3).build(&student.store, settings.head_start_rate)?;
     let mut shuffle = Shuffle::new(recipe.seed ^ 0x4EAD);
-    let mut order = draws.to_vec();
+    let mut order = mix.draws.clone();
     let batches = order.len().div_ceil(BATCH);
     for epoch in 0..settings.head_epochs {
         shuffle.shuffle(&mut order);
         for (number, chunk) in order.chunks(BATCH).enumerate() {
-            let rows: Vec<&Sample> = chunk.iter().map(|draw| &samples[*draw]).collect();
+            let rows: Vec<&Sample> = chunk.iter().map(|draw| &mix.samples[*draw]).collect();
             let at: Vec<i64> = chunk.iter().map(|draw| *draw as i64).collect();
             let pooled = vectors.f_index_select(0, &Tensor::from_slice(&at))?;
-            let loss = loss(&heads.forward(&pooled)?, &rows, &settings.head_weights)?;
+            let loss = heads.loss(&pooled, &rows, recipe)?;
             let step = epoch * batches + number;
-            // The encoder's group has no gradient here and stays as it is.
-            optimizer.set_lr_group(
-                HEADS,
-                rate(settings.head_start_rate, step, settings.head_epochs * batches, 0.05),
-            );
+            optimizer.set_lr(rate(settings.head_start_rate, step, settings.head_epochs * batches, 0.05));
             optimizer.backward_step(&loss);
         }
     }
     Ok(())
 }
 
+/// Where a run stands.
+struct Run {
+    optimizer: Optimizer,
+    checkpoint: Checkpoint,
+    begin: (usize, f64),
+}
+
 fn fit(
     recipe: &Recipe,
     student: &Student,
-    heads: &TaskHeads,
-    samples: &[Sample],
-    draws: &[usize],
+    heads: &AllHeads,
+    mix: &Mix,
+    mut run: Run,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<usize, TrainError> {
     let settings = &recipe.tune;
-    let lengths: Vec<usize> = draws.iter().map(|draw| samples[*draw].ids.len()).collect();
+    let lengths: Vec<usize> = mix.draws.iter().map(|draw| mix.samples[*draw].ids.len()).collect();
     let mut shuffle = Shuffle::new(recipe.seed ^ 0x7E5);
     let mut batches: Vec<Vec<usize>> = Vec::new();
     for _ in 0..settings.epochs {
         batches.extend(shuffle.batches(&lengths, settings.batch));
     }
+    let lengths: Vec<usize> = mix.pairs.iter().map(|pair| pair.italian.len()).collect();
+    let mut pairs: Vec<Vec<usize>> = Vec::new();
     let steps = batches.len();
-    let mut teacher = Teacher::new(student)?;
-    let mut average = 0.0;
+    let (begin, mut average) = run.begin;
     for (step, batch) in batches.iter().enumerate() {
-        let rows: Vec<&Sample> = batch.iter().map(|row| &samples[draws[*row]]).collect();
+        let aligning = step % settings.align_every == 0 && !mix.pairs.is_empty();
+        if aligning && pairs.is_empty() {
+            pairs = shuffle.batches(&lengths, settings.align_batch);
+        }
+        let aligned = if aligning { pairs.pop() } else { None };
+        if step < begin {
+            continue;
+        }
+        // Chance depends on the step alone, so that a run which was interrupted takes the same course.
+        let mut random = Shuffle::new(recipe.seed ^ 0x57E9 ^ ((step as u64) << 20));
+        tch::manual_seed((recipe.seed ^ step as u64) as i64);
+        let rows: Vec<&Sample> = batch.iter().map(|row| &mix.samples[mix.draws[*row]]).collect();
         let thinned: Vec<Vec<u32>> =
-            rows.iter().map(|row| thin(&row.ids, settings.token_dropout, &mut shuffle)).collect();
+            rows.iter().map(|row| thin(&row.ids, settings.token_dropout, &mut random)).collect();
         let sequences: Vec<&[u32]> = thinned.iter().map(Vec::as_slice).collect();
         let (pooled, touched) = student.pooled(&sequences)?;
-        let logits = heads.forward(&pooled.f_dropout(settings.dropout, true)?)?;
-        let loss = loss(&logits, &rows, &settings.head_weights)?;
+        let mut touched = vec![touched];
+        let mut loss = heads.loss(&pooled.f_dropout(settings.dropout, true)?, &rows, recipe)?;
+        if let Some(batch) = aligned {
+            let side = |of: fn(&Pair) -> &Vec<u32>| -> Vec<&[u32]> {
+                batch.iter().map(|pair| of(&mix.pairs[*pair]).as_slice()).collect()
+            };
+            // English leads: its vectors are taken as they are.
+            let english = normalise(&student.embed(&side(|pair| &pair.english), settings.align_batch)?)?;
+            let (italian, more) = student.pooled(&side(|pair| &pair.italian))?;
+            loss = loss.f_add(&distance(&italian, &english)?.f_mul_scalar(settings.align_weight)?)?;
+            touched.push(more);
+        }
         let part = |peak: f64| rate(peak, step, steps, settings.warm_up);
-        let (encoder_rate, head_rate) = (part(settings.encoder_rate), part(settings.head_rate));
-        let loss = teacher.step(student, &loss, &[touched], encoder_rate, head_rate)?;
+        let rates = Rates { encoder: part(settings.encoder_rate), heads: part(settings.head_rate) };
+        let loss = run.optimizer.step(&loss, &touched, rates)?;
         average = if step == 0 { loss } else { 0.98 * average + 0.02 * loss };
         progress(Progress { step: step + 1, steps, loss: average });
+        run.checkpoint.after(&run.optimizer, step + 1, average)?;
     }
+    run.checkpoint.finish()?;
     Ok(steps)
 }
 
@@ -208,81 +304,6 @@ fn thin(ids: &[u32], share: f64, random: &mut Shuffle) -> Vec<u32> {
     kept.map(|(_, id)| *id).collect()
 }
 
-/// The labels of a softmax head and the row's part in its loss; none when the row does not know the head.
-type SoftTarget<'a> = &'a dyn Fn(&Target) -> Option<(Vec<usize>, f32)>;
-
-fn loss(logits: &[Tensor; 5], rows: &[&Sample], weights: &HeadWeights) -> Result<Tensor, TrainError> {
-    let [sentiment, intents, stage, emotions, signals] = logits;
-    let soft = |logits: &Tensor, of: SoftTarget<'_>| {
-        let labels = logits.size()[1] as usize;
-        let (mut wanted, mut parts) = (vec![0.0f32; rows.len() * labels], vec![0.0f32; rows.len()]);
-        for (row, sample) in rows.iter().enumerate() {
-            if let Some((truth, part)) = of(&sample.target) {
-                spread(&mut wanted[row * labels..(row + 1) * labels], &truth);
-                parts[row] = part * sample.weight;
-            }
-        }
-        let wanted = Tensor::from_slice(&wanted).f_view([rows.len() as i64, labels as i64])?;
-        let each = logits.f_log_softmax(-1, Kind::Float)?.f_mul(&wanted)?;
-        let each = each.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?.f_neg()?;
-        weighted(&each, &parts)
-    };
-    let independent = |logits: &Tensor, of: &dyn Fn(&Target) -> Option<Vec<usize>>| {
-        let labels = logits.size()[1] as usize;
-        let (mut wanted, mut parts) = (vec![0.0f32; rows.len() * labels], vec![0.0f32; rows.len()]);
-        for (row, sample) in rows.iter().enumerate() {
-            if let Some(truth) = of(&sample.target) {
-                truth.iter().for_each(|label| wanted[row * labels + label] = 1.0);
-                parts[row] = sample.weight;
-            }
-        }
-        let wanted = Tensor::from_slice(&wanted).f_view([rows.len() as i64, labels as i64])?;
-        // log(1 + e^x) − x·y is the cross entropy of a sigmoid.
-        let each = logits.f_softplus()?.f_sub(&logits.f_mul(&wanted)?)?;
-        weighted(&each.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?, &parts)
-    };
-    let total = [
-        soft(sentiment, &|target| target.sentiment.map(|label| (vec![label], 1.0)))?
-            .f_mul_scalar(weights.sentiment)?,
-        soft(intents, &|target| target.intents.clone().map(|labels| (labels, 1.0)))?
-            .f_mul_scalar(weights.intents)?,
-        soft(stage, &|target| match target.stage {
-            StageTarget::Unknown => None,
-            StageTarget::Nobody => Some((Vec::new(), NOBODY)),
-            StageTarget::At(label) => Some((vec![label], 1.0)),
-        })?
-        .f_mul_scalar(weights.stage)?,
-        independent(emotions, &|target| target.emotions.clone())?.f_mul_scalar(weights.emotions)?,
-        independent(signals, &|target| target.signals.clone())?.f_mul_scalar(weights.signals)?,
-    ];
-    Ok(Tensor::f_stack(&total, 0)?.f_sum(Kind::Float)?)
-}
-
-/// Sum of the rows' losses by their parts, over the size of the batch: a batch in which few rows know a head moves
-/// that head little.
-fn weighted(each: &Tensor, parts: &[f32]) -> Result<Tensor, TrainError> {
-    Ok(each.f_mul(&Tensor::from_slice(parts))?.f_sum(Kind::Float)?.f_div_scalar(parts.len().max(1) as f64)?)
-}
-
-/// Puts a distribution over the labels: most on the first of `truth`, evenly when it is empty.
-fn spread(wanted: &mut [f32], truth: &[usize]) {
-    let even = 1.0 / wanted.len() as f32;
-    if truth.is_empty() {
-        wanted.fill(even);
-        return;
-    }
-    wanted.fill(SMOOTHING * even);
-    let rest = truth.len() - 1;
-    for (rank, label) in truth.iter().enumerate() {
-        let part = match (rank, rest) {
-            (0, 0) => 1.0,
-            (0, _) => FIRST_INTENT,
-            _ => (1.0 - FIRST_INTENT) / rest as f32,
-        };
-        wanted[*label] += (1.0 - SMOOTHING) * part;
-    }
-}
-
 /// Reads the own examples and gives those texts of one language that may be trained on.
 pub fn training_texts(examples: &[Example], language: &str) -> Vec<String> {
     let fits = |example: &&examples::Example| example.language == language && !example.development;
@@ -292,20 +313,6 @@ pub fn training_texts(examples: &[Example], language: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_target_is_a_distribution_with_the_first_intent_ahead() {
-        for truth in [vec![], vec![2], vec![2, 0], vec![1, 2, 3]] {
-            let mut wanted = vec![0.0; 5];
-            spread(&mut wanted, &truth);
-            assert!((wanted.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{truth:?}");
-            if let Some(first) = truth.first() {
-                assert!(
-                    wanted.iter().enumerate().all(|(label, part)| label == *first || *part < wanted[*first])
-                );
-            }
-        }
-    }
 
     #[test]
     fn thinning_drops_about_the_share_and_keeps_the_ends() {
@@ -318,22 +325,5 @@ mod tests {
         let kept: usize = thinned.iter().filter(|ids| ids.len() < 102).map(Vec::len).sum();
         let mean = kept as f64 / (400 - whole) as f64;
         assert!((80.0..84.0).contains(&mean), "{mean}");
-    }
-
-    #[test]
-    fn heads_a_row_does_not_know_take_no_part() {
-        let heads = core_heads();
-        let sizes = [3, heads.intents.labels.len(), heads.stage.labels.len(), 7, 13];
-        let logits = sizes.map(|size| {
-            Tensor::ones([1, size as i64], (Kind::Float, tch::Device::Cpu)).set_requires_grad(true)
-        });
-        let target = Target::parse("intent=praise").unwrap();
-        let sample = Sample { ids: vec![1], target, weight: 1.0 };
-        let weights = HeadWeights { sentiment: 1.0, intents: 1.0, stage: 1.0, emotions: 1.0, signals: 1.0 };
-        let loss = loss(&logits, &[&sample], &weights).unwrap();
-        assert!((loss.double_value(&[]) - (heads.intents.labels.len() as f64).ln()).abs() < 1e-4);
-        loss.backward();
-        let moved = logits.map(|tensor| tensor.grad().abs().sum(Kind::Float).double_value(&[]) > 0.0);
-        assert_eq!(moved, [false, true, false, false, false]);
     }
 }
