@@ -1,5 +1,6 @@
 //! `smista eval`: how well the model does on a labelled file.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,7 @@ pub struct Args {
     /// Write the texts that came out wrong here, as CSV: text,label,predicted,confidence
     #[arg(long, value_name = "FILE")]
     pub mistakes: Option<PathBuf>,
-    /// Print one JSON object: accuracy, macro_f1, ece, per_class
+    /// Print one JSON object: accuracy, macro_f1, ece, per_class, confusion, calibration
     #[arg(long)]
     pub json: bool,
 }
@@ -143,13 +144,15 @@ fn torch(_config: &Config) -> anyhow::Result<Parts> {
     Err(super::Hinted::new("this build has no torch engine", "build with feature torch").into())
 }
 
+const CONFUSIONS: usize = 12;
+const BAR: usize = 20;
+
+/// What a person reads: per class, what is taken for what, and how far confidence can be trusted.
 fn table(figures: &Figures) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["label", "precision", "recall", "F1", "texts"]);
+    let number = |value: f64| format!("{value:.3}");
+    let mut classes = rows(["label", "precision", "recall", "F1", "texts"]);
     for (label, class) in &figures.per_class {
-        let number = |value: f64| format!("{value:.3}");
-        table.add_row([
+        classes.add_row([
             label.clone(),
             number(class.precision),
             number(class.recall),
@@ -157,13 +160,54 @@ fn table(figures: &Figures) -> String {
             class.support.to_string(),
         ]);
     }
-    for column in table.column_iter_mut().skip(1) {
+    align(&mut classes, 1);
+    let mut text = format!("{classes}\n");
+    if !figures.confusion.is_empty() {
+        let mut confused = rows(["should be", "was", "texts"]);
+        for pair in figures.confusion.iter().take(CONFUSIONS) {
+            confused.add_row([pair.label.clone(), pair.predicted.clone(), pair.count.to_string()]);
+        }
+        align(&mut confused, 2);
+        let _ = writeln!(text, "\nTaken for something else\n{confused}");
+        if let Some(left @ 1..) = figures.confusion.len().checked_sub(CONFUSIONS) {
+            let _ = writeln!(text, "and {left} rarer pairs (--json lists all)");
+        }
+    }
+    let mut trust = rows(["confidence", "texts", "mean", "right", ""]);
+    for bin in &figures.calibration {
+        let bar = "█".repeat((bin.accuracy * BAR as f64).round() as usize);
+        trust.add_row([
+            format!("{:.1}–{:.1}", bin.from, bin.to),
+            bin.count.to_string(),
+            number(bin.confidence),
+            number(bin.accuracy),
+            bar,
+        ]);
+    }
+    align(&mut trust, 1);
+    if let Some(bars) = trust.column_mut(4) {
+        bars.set_cell_alignment(CellAlignment::Left);
+    }
+    let _ = writeln!(text, "\nConfidence against what is right\n{trust}");
+    let _ = write!(
+        text,
+        "{} texts: accuracy {:.3}, macro F1 {:.3}, calibration error {:.3}",
+        figures.rows, figures.accuracy, figures.macro_f1, figures.ece
+    );
+    text
+}
+
+fn rows<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table
+}
+
+/// Numbers stand right, from this column on.
+fn align(table: &mut Table, numbers: usize) {
+    for column in table.column_iter_mut().skip(numbers) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    format!(
-        "{table}\n{} texts: accuracy {:.3}, macro F1 {:.3}, calibration error {:.3}",
-        figures.rows, figures.accuracy, figures.macro_f1, figures.ece
-    )
 }
 
 #[cfg(test)]
@@ -180,6 +224,8 @@ mod tests {
         let text = table(&figures(&labels, &judged));
         assert!(text.contains("negative") && text.contains("neutral"), "{text}");
         assert!(text.contains("2 texts: accuracy 0.500"), "{text}");
+        assert!(text.contains("neutral   ┆ negative") || text.contains("neutral     negative"), "{text}");
+        assert!(text.contains("0.9–1.0"), "{text}");
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use tch::{Kind, Tensor};
 
-use super::recipe::Recipe;
 use super::checkpoint::Checkpoint;
 use super::optimizer::{Optimizer, Rates, rate};
+use super::recipe::Recipe;
 use super::student::{Student, kinds};
 use super::{Progress, Shuffle, TrainError, file, sources, vocabulary};
 use crate::nlp::tokens::Tokens;

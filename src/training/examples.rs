@@ -74,10 +74,8 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Example>, TrainError> {
     if examples.is_empty() {
         return Err(TrainError::content(folder, "no examples (*.jsonl) here"));
     }
-    let kept: HashMap<String, bool> = examples
-        .iter()
-        .map(|example| (example.row.text.to_lowercase(), example.development))
-        .collect();
+    let kept: HashMap<String, bool> =
+        examples.iter().map(|example| (example.row.text.to_lowercase(), example.development)).collect();
     for example in &examples {
         let english = example.english.as_ref().map(|english| english.to_lowercase());
         if english.and_then(|english| kept.get(&english)) == Some(&true) && !example.development {
@@ -156,7 +154,10 @@ mod tests {
     fn what_no_agent_could_tell_has_no_intent_and_no_stage() {
         let line = GOOD.replace(r#"["order.status"]"#, "[]").replace(r#""support""#, "null");
         let example = &read(&[&line]).unwrap()[0];
-        assert_eq!((example.row.target.intents.clone(), example.row.target.stage), (Some(vec![]), StageTarget::Nobody));
+        assert_eq!(
+            (example.row.target.intents.clone(), example.row.target.stage),
+            (Some(vec![]), StageTarget::Nobody)
+        );
     }
 
     #[test]

@@ -26,7 +26,11 @@ pub(super) struct Sample {
 type SoftTarget<'a> = &'a dyn Fn(&Target) -> Option<(Vec<usize>, f32)>;
 
 /// Loss of the five heads over a batch.
-pub(super) fn tasks(logits: &[Tensor; 5], rows: &[&Sample], weights: &HeadWeights) -> Result<Tensor, TrainError> {
+pub(super) fn tasks(
+    logits: &[Tensor; 5],
+    rows: &[&Sample],
+    weights: &HeadWeights,
+) -> Result<Tensor, TrainError> {
     let [sentiment, intents, stage, emotions, signals] = logits;
     let soft = |logits: &Tensor, of: SoftTarget<'_>| {
         let labels = logits.size()[1] as usize;
@@ -161,6 +165,9 @@ mod tests {
         assert!((loss.double_value(&[]) - 0.5 * 4f64.ln() / 3.0).abs() < 1e-6);
         loss.backward();
         let moved = logits.grad().abs().sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
-        assert_eq!(Vec::<f32>::try_from(moved).unwrap().iter().map(|change| *change > 0.0).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(
+            Vec::<f32>::try_from(moved).unwrap().iter().map(|change| *change > 0.0).collect::<Vec<_>>(),
+            [true, false, false]
+        );
     }
 }

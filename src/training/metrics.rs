@@ -41,6 +41,36 @@ pub struct Figures {
     pub ece: f64,
     /// Figures by class, of those that occur.
     pub per_class: BTreeMap<String, ClassFigures>,
+    /// How often one label was taken for another, the most frequent first; what is right is left out.
+    pub confusion: Vec<Confusion>,
+    /// Confidence against accuracy, in ten equal bins; empty bins are left out.
+    pub calibration: Vec<Bin>,
+}
+
+/// One label taken for another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Confusion {
+    /// The label it should have been.
+    pub label: String,
+    /// The label it was.
+    pub predicted: String,
+    /// Texts.
+    pub count: usize,
+}
+
+/// Predictions whose confidence lies between two bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bin {
+    /// Least confidence, included.
+    pub from: f64,
+    /// Greatest confidence; included in the last bin only.
+    pub to: f64,
+    /// Predictions.
+    pub count: usize,
+    /// Their mean confidence.
+    pub confidence: f64,
+    /// Share of them that is right.
+    pub accuracy: f64,
 }
 
 /// Judges predictions over `labels`. No rows give zeros.
@@ -66,25 +96,58 @@ pub fn figures(labels: &[String], judged: &[Judged]) -> Figures {
         macro_f1: if per_class.is_empty() { 0.0 } else { f1_sum / per_class.len() as f64 },
         ece: calibration_error(judged),
         per_class,
+        confusion: confusion(labels, judged),
+        calibration: bins(judged),
     }
+}
+
+fn confusion(labels: &[String], judged: &[Judged]) -> Vec<Confusion> {
+    let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    for row in judged.iter().filter(|row| row.truth != row.predicted) {
+        *counts.entry((row.truth, row.predicted)).or_default() += 1;
+    }
+    let name = |label: usize| labels.get(label).cloned().unwrap_or_default();
+    let mut pairs: Vec<Confusion> = counts
+        .into_iter()
+        .map(|((truth, predicted), count)| Confusion {
+            label: name(truth),
+            predicted: name(predicted),
+            count,
+        })
+        .collect();
+    pairs.sort_by(|a, b| {
+        b.count.cmp(&a.count).then_with(|| (&a.label, &a.predicted).cmp(&(&b.label, &b.predicted)))
+    });
+    pairs
 }
 
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-fn calibration_error(judged: &[Judged]) -> f64 {
-    const BINS: usize = 10;
-    let mut bins = [(0usize, 0usize, 0.0f64); BINS];
+const BINS: usize = 10;
+
+fn bins(judged: &[Judged]) -> Vec<Bin> {
+    let mut sums = [(0usize, 0usize, 0.0f64); BINS];
     for row in judged {
         let bin = ((row.confidence * BINS as f32) as usize).min(BINS - 1);
-        bins[bin].0 += 1;
-        bins[bin].1 += usize::from(row.truth == row.predicted);
-        bins[bin].2 += f64::from(row.confidence);
+        sums[bin].0 += 1;
+        sums[bin].1 += usize::from(row.truth == row.predicted);
+        sums[bin].2 += f64::from(row.confidence);
     }
-    let gaps =
-        bins.iter().filter(|bin| bin.0 > 0).map(|(_, right, confidence)| (*right as f64 - confidence).abs());
-    if judged.is_empty() { 0.0 } else { gaps.sum::<f64>() / judged.len() as f64 }
+    let bin = |(at, (count, right, confidence)): (usize, (usize, usize, f64))| Bin {
+        from: at as f64 / BINS as f64,
+        to: (at + 1) as f64 / BINS as f64,
+        count,
+        confidence: confidence / count as f64,
+        accuracy: ratio(right, count),
+    };
+    sums.into_iter().enumerate().filter(|(_, sum)| sum.0 > 0).map(bin).collect()
+}
+
+fn calibration_error(judged: &[Judged]) -> f64 {
+    let gap = |bin: Bin| bin.count as f64 * (bin.accuracy - bin.confidence).abs();
+    bins(judged).into_iter().map(gap).sum::<f64>() / judged.len().max(1) as f64
 }
 
 #[cfg(test)]
@@ -130,6 +193,19 @@ mod tests {
         near(judge(&[(0, 0, 1.0), (1, 1, 1.0)]).ece, 0.0);
         near(judge(&[(0, 0, 1.0), (1, 0, 1.0)]).ece, 0.5);
         near(judge(&[(0, 0, 0.5), (1, 0, 0.5)]).ece, 0.0);
+    }
+
+    #[test]
+    fn confusions_come_most_frequent_first_and_bins_hold_every_row() {
+        let figures = judge(&[(0, 1, 0.9), (0, 1, 0.95), (2, 0, 0.31), (1, 1, 1.0)]);
+        let pairs: Vec<_> =
+            figures.confusion.iter().map(|c| (c.label.as_str(), c.predicted.as_str(), c.count)).collect();
+        assert_eq!(pairs, [("a", "b", 2), ("c", "a", 1)]);
+        let [low, high] = figures.calibration[..] else { panic!("two bins: {:?}", figures.calibration) };
+        assert_eq!((low.count, high.count), (1, 3));
+        near(low.confidence, 0.31);
+        near(high.accuracy, 1.0 / 3.0);
+        near(high.from, 0.9);
     }
 
     #[test]

@@ -130,7 +130,10 @@ impl Moving {
 
     fn step(&mut self, gradient: &Tensor, rate: f64, step: i32) -> Result<(), TchError> {
         let _ = self.first.f_mul_scalar_(BETAS.0)?.f_add_(&gradient.f_mul_scalar(1.0 - BETAS.0)?)?;
-        let _ = self.second.f_mul_scalar_(BETAS.1)?.f_add_(&gradient.f_square()?.f_mul_scalar_(1.0 - BETAS.1)?)?;
+        let _ = self
+            .second
+            .f_mul_scalar_(BETAS.1)?
+            .f_add_(&gradient.f_square()?.f_mul_scalar_(1.0 - BETAS.1)?)?;
         let change = change(&self.first, &self.second, rate, step)?;
         let _ = self.variable.f_mul_scalar_(1.0 - rate * WEIGHT_DECAY)?.f_sub_(&change)?;
         Ok(())

@@ -46,12 +46,12 @@ pub fn run(
 ) -> Result<PackManifest, TrainError> {
     file(output, std::fs::create_dir_all(output))?;
     let weights = Tensor::read_safetensors(tuned.join("model.safetensors"))?;
-    let halved: Vec<(String, Tensor)> =
-        weights
-            .into_iter()
-            // Heads that only the training needs.
-            .filter(|(name, _)| !name.starts_with("auxiliary."))
-            .map(|(name, tensor)| (name, tensor.to_kind(Kind::Half).contiguous())).collect();
+    let halved: Vec<(String, Tensor)> = weights
+        .into_iter()
+        // Heads that only the training needs.
+        .filter(|(name, _)| !name.starts_with("auxiliary."))
+        .map(|(name, tensor)| (name, tensor.to_kind(Kind::Half).contiguous()))
+        .collect();
     Tensor::write_safetensors(&halved, output.join("model.safetensors"))?;
     for name in ["config.json", "tokenizer.json"] {
         let to = output.join(name);

@@ -298,8 +298,11 @@ mod tests {
     #[test]
     fn a_set_with_its_own_labels_keeps_them() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("f"), "text,label\nb one,b\na one,a\nA one,a\na two,a\na three,a\nelse,oos\n")
-            .unwrap();
+        std::fs::write(
+            folder.path().join("f"),
+            "text,label\nb one,b\na one,a\nA one,a\na two,a\na three,a\nelse,oos\n",
+        )
+        .unwrap();
         let source: Auxiliary = toml::from_str(
             "name='x'\nlicence='MIT'\nused_for='tests'\nweight=0.5\nfiles=['f']\nper_label=2\nleave_out=['oos']\nformat={kind='csv',text='text',label='label'}",
         )
