@@ -1,24 +1,29 @@
 //! `smista train`: makes a model pack from a base encoder, sentence pairs, public data and the project's examples, in
 //! three stages that each leave a folder for the next.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
 use crate::config::Config;
+use crate::store;
+use crate::training::corrections::{self, Corrections};
 use crate::training::examples::{Example, read_folder};
+use crate::training::promote::{self, Verdict};
 use crate::training::recipe::Recipe;
-use crate::training::{Progress, align, pack, tune};
+use crate::training::tune::{self, Own};
+use crate::training::{Progress, align, pack};
 
 /// Train the model pack.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  smista train align --data ~/smista-data --base ~/.cache/smista/all-minilm-l6-v2\n  smista train tune --data ~/smista-data\n  smista train pack --output models/core"
+    after_help = "Examples:\n  smista train align --data ~/smista-data --base ~/.cache/smista/all-minilm-l6-v2\n  smista train tune --data ~/smista-data\n  smista train pack --output target/candidate\n  smista train promote --candidate target/candidate --current models/core"
 )]
 pub struct Args {
     /// What is trained on and how
@@ -55,6 +60,9 @@ pub enum Stage {
         /// Folder of the public data sets
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
+        /// Learn from the supervisors' corrections in the store of the configuration too
+        #[arg(long)]
+        corrections: bool,
     },
     /// Calibrate on the development examples and write the pack
     Pack {
@@ -62,16 +70,46 @@ pub enum Stage {
         #[arg(long, value_name = "DIR", default_value = "models/core")]
         output: PathBuf,
     },
+    /// Put a candidate pack in the current one's place, unless it is worse on the development examples or on the
+    /// corrections held back
+    Promote {
+        /// Folder of the candidate
+        #[arg(long, value_name = "DIR")]
+        candidate: PathBuf,
+        /// Folder of the pack that it would replace; kept beside it as DIR.previous
+        #[arg(long, value_name = "DIR", default_value = "models/core")]
+        current: PathBuf,
+        /// Judge by the supervisors' corrections in the store of the configuration too
+        #[arg(long)]
+        corrections: bool,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Runs one stage on a thread of its own: libtorch keeps away from tokio's.
-pub async fn run(args: Args, _config: Config) -> anyhow::Result<Outcome> {
+pub async fn run(args: Args, config: Config) -> anyhow::Result<Outcome> {
+    let corrections = match &args.stage {
+        Stage::Tune { corrections: true, .. } | Stage::Promote { corrections: true, .. } => {
+            let corrected = store::open(&config.store).await?.corrections().await?;
+            let corrections = corrections::split(&corrected);
+            for (message, reason) in &corrections.left_out {
+                anstream::eprintln!("left out: the correction of {message}: {reason}");
+            }
+            let (train, held) = (corrections.train.len(), corrections.held_back.len());
+            anstream::eprintln!("corrections: {train} to train on, {held} held back to judge by");
+            corrections
+        }
+        _ => Corrections::default(),
+    };
     let (done, result) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name("train".to_owned()).spawn(move || done.send(stage(&args)))?;
+    let work = move || done.send(stage(&args, &corrections));
+    std::thread::Builder::new().name("train".to_owned()).spawn(work)?;
     result.await.context("the training thread ended without an answer")?
 }
 
-fn stage(args: &Args) -> anyhow::Result<Outcome> {
+fn stage(args: &Args, corrections: &Corrections) -> anyhow::Result<Outcome> {
     let recipe = Recipe::read(&args.recipe)?;
     let examples = read_folder(&args.examples)?;
     if args.threads > 0 {
@@ -91,16 +129,58 @@ fn stage(args: &Args) -> anyhow::Result<Outcome> {
                 aligned.display()
             );
         }
-        Stage::Tune { data } => {
+        Stage::Tune { data, .. } => {
             let mut show = show("tune");
-            let result = tune::run(&recipe, data, &examples, &aligned, &tuned, &mut show)?;
+            let own = Own { examples: &examples, corrections: &corrections.train };
+            let result = tune::run(&recipe, data, own, &aligned, &tuned, &mut show)?;
             for data in &result.data {
                 anstream::eprintln!("{:>7} rows of {}", data.rows, data.name);
             }
             anstream::eprintln!("tuned in {} steps; written to {}", result.steps, tuned.display());
         }
         Stage::Pack { output } => write_pack(&recipe, &examples, &aligned, &tuned, output)?,
+        Stage::Promote { candidate, current, dry_run, .. } => {
+            let verdict = promote::compare(&examples, &corrections.held_back, current, candidate)?;
+            return decide(&verdict, current, candidate, *dry_run);
+        }
     }
+    Ok(Outcome::Done)
+}
+
+fn decide(verdict: &Verdict, current: &Path, candidate: &Path, dry_run: bool) -> anyhow::Result<Outcome> {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header([
+        "accuracy",
+        "current",
+        "candidate",
+        "change",
+    ]);
+    for one in &verdict.compared {
+        let change = one.candidate - one.current;
+        table.add_row([
+            one.name.clone(),
+            format!("{:.3}", one.current),
+            format!("{:.3}", one.candidate),
+            format!("{change:+.3}"),
+        ]);
+    }
+    writeln!(anstream::stdout(), "{table}")?;
+    if !verdict.refused.is_empty() {
+        for reason in &verdict.refused {
+            anstream::eprintln!("worse: {reason}");
+        }
+        anstream::eprintln!("{} stays: the candidate is worse", current.display());
+        return Ok(Outcome::Failed);
+    }
+    if dry_run {
+        anstream::eprintln!("the candidate would take the place of {}", current.display());
+        return Ok(Outcome::Done);
+    }
+    promote::promote(current, candidate)?;
+    anstream::eprintln!(
+        "promoted: {0} is the candidate now, the former pack is {0}.previous",
+        current.display()
+    );
     Ok(Outcome::Done)
 }
 

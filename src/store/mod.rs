@@ -1,6 +1,7 @@
 //! What must survive: inbox, customer state, decisions, outbox, in one database transaction per message. One trait;
 //! SQLite (embedded default) and PostgreSQL behind it.
 
+mod correction;
 mod identity;
 mod link;
 mod postgres;
@@ -18,6 +19,8 @@ use uuid::Uuid;
 use crate::interaction::Interaction;
 use crate::journey::Journey;
 use crate::routing::Decision;
+
+pub use correction::{Corrected, Correction};
 
 /// A customer's state as stored. `epoch` rises with every commit; a commit against an older epoch is refused, so a
 /// stale worker cannot overwrite.
@@ -151,6 +154,12 @@ pub trait Store: Send + Sync {
 
     /// The latest decisions, newest first.
     async fn recent_decisions(&self, limit: u32) -> Result<Vec<Decision>, StoreError>;
+
+    /// Keeps a correction; false when there is no such message. The same correction again changes nothing.
+    async fn correct(&self, correction: Correction) -> Result<bool, StoreError>;
+
+    /// The latest correction of every message that has one, oldest first, with the message.
+    async fn corrections(&self) -> Result<Vec<Corrected>, StoreError>;
 
     /// Whether the database answers; for readiness and `doctor`.
     async fn ping(&self) -> Result<(), StoreError>;

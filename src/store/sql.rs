@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::identity::{self, Binding, Known};
 use super::link::{Cell, Database, Link, Param, cells};
 use super::{
-    Committed, Counts, CustomerState, Destination, Effect, Erased, OutboxMessage, ReplayRecord, Store,
-    StoreError,
+    Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, OutboxMessage,
+    ReplayRecord, Store, StoreError,
 };
 use crate::interaction::Interaction;
 use crate::routing::Decision;
@@ -183,6 +183,34 @@ impl<D: Database> Store for SqlStore<D> {
         rows.into_iter().map(|row| cells(row).and_then(|[decision]| parsed(decision))).collect()
     }
 
+    async fn correct(&self, correction: Correction) -> Result<bool, StoreError> {
+        let (id, text) = (correction.correction_id.to_string(), json(&correction)?);
+        let message = Text(&correction.message_id);
+        let at = Int(correction.corrected_at.timestamp_micros());
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let known = link.rows("SELECT message_id FROM inbox WHERE message_id = $1", &[message]).await?;
+            if known.is_empty() {
+                link.abandon().await?;
+                return Ok(false);
+            }
+            link.execute(CORRECTION, &[Text(&id), message, at, Text(&text)]).await?;
+            link.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn corrections(&self) -> Result<Vec<Corrected>, StoreError> {
+        let rows = self.read(CORRECTIONS, &[]).await?;
+        rows.into_iter()
+            .map(|row| {
+                let [correction, interaction] = cells(row)?;
+                Ok(Corrected { correction: parsed(correction)?, interaction: parsed(interaction)? })
+            })
+            .collect()
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.read("SELECT COUNT(*) FROM customers WHERE epoch < 0", &[]).await.map(|_| ())
     }
@@ -277,7 +305,18 @@ const COUNTS: &str = "SELECT (SELECT COUNT(*) FROM customers), (SELECT COUNT(*) 
     (SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL), \
     (SELECT MIN(created_at) FROM outbox WHERE sent_at IS NULL)";
 
-/// Decisions and outbox rows go with their inbox row.
+const CORRECTION: &str = "INSERT INTO corrections (correction_id, message_id, corrected_at, correction) \
+    VALUES ($1, $2, $3, $4) ON CONFLICT (correction_id) DO NOTHING";
+
+/// The latest of each message; of two at the same time, the one with the greater id.
+const CORRECTIONS: &str = "SELECT c.correction, d.interaction FROM corrections c \
+    JOIN inbox i ON i.message_id = c.message_id JOIN decisions d ON d.decision_id = i.decision_id \
+    WHERE NOT EXISTS (SELECT 1 FROM corrections later WHERE later.message_id = c.message_id \
+        AND (later.corrected_at > c.corrected_at \
+            OR (later.corrected_at = c.corrected_at AND later.correction_id > c.correction_id))) \
+    ORDER BY c.corrected_at, c.correction_id";
+
+/// Decisions, corrections and outbox rows go with their inbox row.
 const PURGE: &str = "DELETE FROM inbox WHERE message_id IN (SELECT i.message_id FROM inbox i \
     WHERE i.decided_at < $1 AND NOT EXISTS \
         (SELECT 1 FROM outbox o WHERE o.message_id = i.message_id AND o.sent_at IS NULL) LIMIT $2)";

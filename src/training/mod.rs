@@ -2,6 +2,7 @@
 //! evaluation. Prints nothing; progress goes to a callback.
 
 pub mod calibrate;
+pub mod corrections;
 pub mod evaluate;
 pub mod examples;
 pub mod metrics;
@@ -16,9 +17,13 @@ mod checkpoint;
 #[cfg(feature = "torch")]
 mod loss;
 #[cfg(feature = "torch")]
+mod measure;
+#[cfg(feature = "torch")]
 mod optimizer;
 #[cfg(feature = "torch")]
 pub mod pack;
+#[cfg(feature = "torch")]
+pub mod promote;
 #[cfg(feature = "torch")]
 mod student;
 #[cfg(feature = "torch")]

@@ -53,6 +53,15 @@ pub fn core_heads() -> Heads {
     }
 }
 
+/// What is ours: it counts several times in each pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<'a> {
+    /// The project's examples.
+    pub examples: &'a [Example],
+    /// Supervisors' corrections.
+    pub corrections: &'a [Row],
+}
+
 /// What the encoder is trained on.
 struct Mix {
     /// The own examples first.
@@ -97,20 +106,20 @@ impl AllHeads {
     }
 }
 
-/// Trains on the recipe's sources under `data` and on `examples`, starting from the folder `aligned`, and writes
+/// Trains on the recipe's sources under `data` and on what is ours, starting from the folder `aligned`, and writes
 /// `output` (weights with heads, configuration, tokenizer, `tuned.json`). Examples kept for development take no part.
 /// An interrupted run goes on from its last checkpoint in `output`.
 pub fn run(
     recipe: &Recipe,
     data: &Path,
-    examples: &[Example],
+    own: Own<'_>,
     aligned: &Path,
     output: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Tuned, TrainError> {
     let tokenizer = aligned.join("tokenizer.json");
     let tokens = read_tokens(&tokenizer, recipe.max_tokens)?;
-    let mix = mix(recipe, data, examples, &tokens)?;
+    let mix = mix(recipe, data, own, &tokens)?;
 
     tch::manual_seed(recipe.seed as i64);
     let student = Student::load(aligned, kinds(recipe))?;
@@ -137,7 +146,7 @@ pub fn run(
     Ok(tuned)
 }
 
-fn mix(recipe: &Recipe, data: &Path, examples: &[Example], tokens: &Tokens) -> Result<Mix, TrainError> {
+fn mix(recipe: &Recipe, data: &Path, own: Own<'_>, tokens: &Tokens) -> Result<Mix, TrainError> {
     let settings = &recipe.tune;
     let sample = |row: &Row| {
         Ok::<_, TrainError>(Sample {
@@ -160,7 +169,7 @@ fn mix(recipe: &Recipe, data: &Path, examples: &[Example], tokens: &Tokens) -> R
         rows,
         used_for: used_for.to_owned(),
     };
-    for example in examples.iter().filter(|example| !example.development) {
+    for example in own.examples.iter().filter(|example| !example.development) {
         mix.samples.push(sample(&example.row)?);
         if let Some(english) = &example.english {
             mix.pairs.push(Pair {
@@ -170,9 +179,20 @@ fn mix(recipe: &Recipe, data: &Path, examples: &[Example], tokens: &Tokens) -> R
             });
         }
     }
-    let own = mix.samples.len();
     let heads = "sentiment, intents, stage, emotions, signals";
-    mix.used.push(note("smista examples", "Apache-2.0 OR MIT", heads, own));
+    mix.used.push(note("smista examples", "Apache-2.0 OR MIT", heads, mix.samples.len()));
+    if !own.corrections.is_empty() {
+        for row in own.corrections {
+            mix.samples.push(sample(row)?);
+        }
+        mix.used.push(note(
+            "supervisors' corrections",
+            "own",
+            "sentiment, intents, stage",
+            own.corrections.len(),
+        ));
+    }
+    let own = mix.samples.len();
     for source in &settings.source {
         let taken = sources::read(data, source, recipe.seed)?;
         for row in taken.rows.iter().filter(|row| !row.text.is_empty()) {

@@ -15,4 +15,6 @@ mod policy;
 #[cfg(feature = "torch")]
 mod samples;
 mod store;
+#[cfg(feature = "torch")]
+mod training;
 mod worker;

@@ -11,7 +11,8 @@ use smista::interaction::Interaction;
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
 use smista::store::{
-    self, Committed, CustomerState, Destination, Effect, Erased, OutboxMessage, Store, StoreError,
+    self, Committed, Corrected, Correction, CustomerState, Destination, Effect, Erased, OutboxMessage, Store,
+    StoreError,
 };
 use uuid::Uuid;
 
@@ -364,6 +365,38 @@ async fn erases_a_customer(store: Arc<dyn Store>) {
     assert_eq!(store.resolve_customer(None, &fresh, &[mail]).await.unwrap(), fresh);
 }
 
+async fn keeps_corrections(store: Arc<dyn Store>) {
+    let customer = unique("c");
+    let (message, other) = (Message::of(&customer), Message::of(&customer));
+    commit(&*store, &message, &customer).await;
+    let correction = |message: &str, seconds, intents: &[&str]| Correction {
+        correction_id: Uuid::new_v4(),
+        message_id: message.to_owned(),
+        corrected_at: at(seconds),
+        corrected_by: "ada".to_owned(),
+        sentiment: None,
+        intents: Some(intents.iter().map(|intent| (*intent).to_owned()).collect()),
+        stage: None,
+        note: None,
+    };
+    let first = correction(&message.id, 10, &["praise"]);
+    let second = correction(&message.id, 20, &["complaint"]);
+    assert!(store.correct(second.clone()).await.unwrap());
+    assert!(store.correct(first.clone()).await.unwrap());
+    assert!(store.correct(first).await.unwrap(), "again");
+    assert!(!store.correct(correction(&other.id, 10, &[])).await.unwrap(), "no such message");
+
+    let own = |all: Vec<Corrected>| -> Vec<Corrected> {
+        all.into_iter().filter(|one| one.correction.message_id == message.id).collect()
+    };
+    let kept = own(store.corrections().await.unwrap());
+    assert_eq!(kept.len(), 1, "the latest of a message: {kept:?}");
+    assert_eq!(kept[0].correction, second);
+    assert_eq!(kept[0].interaction.message_id, message.id);
+    store.erase(&customer).await.unwrap();
+    assert_eq!(own(store.corrections().await.unwrap()), []);
+}
+
 /// Everything a store must do.
 async fn suite(store: Arc<dyn Store>) {
     store.ping().await.unwrap();
@@ -378,6 +411,7 @@ async fn suite(store: Arc<dyn Store>) {
     knows_a_customer_by_identities(Arc::clone(&store)).await;
     agrees_on_a_new_identity(Arc::clone(&store)).await;
     forgets_what_is_old(Arc::clone(&store)).await;
+    keeps_corrections(Arc::clone(&store)).await;
     erases_a_customer(store).await;
 }
 
