@@ -15,21 +15,24 @@ use crate::nlp::engine::Engine;
 use crate::nlp::pack::Heads;
 use crate::nlp::scripted::ScriptedEngine;
 use crate::nlp::windows::WindowMaker;
-use crate::training::evaluate::{self, Labelled, evaluate, read_csv};
+use crate::training::evaluate::{self, Labelled, evaluate, read_csv, read_development};
 use crate::training::metrics::{Figures, Judged, figures};
 
 /// Measure the model on labelled texts.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The file is CSV with the header text,label.\n\nExamples:\n  smista eval --task intent --data labelled.csv\n  smista eval --task sentiment --data labelled.csv --json | jq .macro_f1"
+    after_help = "The file is CSV with the header text,label.\n\nExamples:\n  smista eval --task intent --data labelled.csv\n  smista eval --task sentiment --data labelled.csv --json | jq .macro_f1\n  smista eval --task stage --data models/data --language it"
 )]
 pub struct Args {
     /// What to judge
     #[arg(long, value_name = "TASK")]
     pub task: Task,
-    /// CSV with the header text,label
-    #[arg(long, value_name = "FILE")]
+    /// CSV with the header text,label; or a folder of labelled examples, whose development part is judged
+    #[arg(long, value_name = "FILE|DIR")]
     pub data: PathBuf,
+    /// Only examples of this language, of a folder
+    #[arg(long, value_name = "CODE", value_parser = ["en", "it"])]
+    pub language: Option<String>,
     /// Folder of the model pack [default: that of the configuration]
     #[arg(long, value_name = "DIR")]
     pub pack: Option<PathBuf>,
@@ -78,7 +81,11 @@ fn judge(args: &Args, config: &Config) -> anyhow::Result<Figures> {
     };
     let (heads, windows, mut engine) = model(config)?;
     let labels = task.labels(&heads);
-    let rows = read_csv(&args.data, &labels)?;
+    let rows = if args.data.is_dir() {
+        read_development(&args.data, task, args.language.as_deref(), &heads)?
+    } else {
+        read_csv(&args.data, &labels)?
+    };
     let judged = evaluate(task, &args.data, &rows, &heads, windows.as_ref(), engine.as_mut())?;
     if let Some(path) = &args.mistakes {
         write_mistakes(path, &labels, &rows, &judged)

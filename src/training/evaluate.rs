@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
+use super::examples::read_folder;
 use super::metrics::Judged;
+use super::target::StageTarget;
 use super::{TrainError, file};
 use crate::interaction::{Channel, sample};
 use crate::nlp::decode::{decode, softmax};
@@ -79,6 +81,41 @@ pub fn read_csv(path: &Path, labels: &[String]) -> Result<Vec<Labelled>, TrainEr
     }
     if rows.is_empty() {
         return Err(TrainError::content(path, "no rows below the header"));
+    }
+    Ok(rows)
+}
+
+/// The development examples of a folder (see [`super::examples`]), of one language or all. A text without an intent
+/// counts as `other`, which is what abstaining counts as.
+pub fn read_development(
+    folder: &Path,
+    task: Task,
+    language: Option<&str>,
+    heads: &Heads,
+) -> Result<Vec<Labelled>, TrainError> {
+    let other = heads.intents.labels.iter().position(|label| label == "other").unwrap_or(0);
+    let nobody = heads.stage.labels.len();
+    let mut rows = Vec::new();
+    for (number, example) in read_folder(folder)?.into_iter().enumerate() {
+        if !example.development || language.is_some_and(|language| language != example.language) {
+            continue;
+        }
+        let target = example.row.target;
+        let label = match task {
+            Task::Sentiment => target.sentiment,
+            Task::Intent => Some(target.intents.unwrap_or_default().first().copied().unwrap_or(other)),
+            Task::Stage => match target.stage {
+                StageTarget::At(stage) => Some(stage),
+                StageTarget::Nobody => Some(nobody),
+                StageTarget::Unknown => None,
+            },
+        };
+        if let Some(label) = label {
+            rows.push(Labelled { text: example.row.text, label, line: number + 1 });
+        }
+    }
+    if rows.is_empty() {
+        return Err(TrainError::content(folder, "no development examples of that language"));
     }
     Ok(rows)
 }
@@ -205,6 +242,33 @@ mod tests {
         let rows = read_csv(&path, &labels)?;
         let judged = evaluate(task, &path, &rows, &heads, &WordWindows::default(), &mut ByWord)?;
         Ok(figures(&labels, &judged))
+    }
+
+    #[test]
+    fn development_examples_are_read_by_language() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |text: &str, language: &str, intents: &str, development: bool| {
+            format!(
+                r#"{{"text":"{text}","language":"{language}","sentiment":"neutral","intents":{intents},"stage":null,"urgency":"low","escalate":false,"goal":null,"development":{development}}}"#
+            )
+        };
+        let lines = [
+            line("good one", "en", r#"["smalltalk"]"#, true),
+            line("good two", "en", "[]", true),
+            line("good three", "en", "[]", false),
+            line("buono", "it", "[]", true),
+        ];
+        std::fs::write(folder.path().join("all.jsonl"), lines.join("\n")).unwrap();
+        let heads = scripted::manifest();
+        let read = |task, language| read_development(folder.path(), task, language, &heads);
+        let english = read(Task::Intent, Some("en")).unwrap();
+        let names: Vec<&str> = english.iter().map(|row| heads.intents.labels[row.label].as_str()).collect();
+        assert_eq!(names, ["smalltalk", "other"]);
+        assert_eq!(read(Task::Stage, None).unwrap().len(), 3);
+        assert_eq!(read(Task::Stage, None).unwrap()[0].label, heads.stage.labels.len());
+        assert!(
+            read(Task::Sentiment, Some("de")).unwrap_err().to_string().contains("no development examples")
+        );
     }
 
     #[test]
