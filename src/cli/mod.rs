@@ -21,6 +21,7 @@ pub mod tally;
 pub mod topology;
 #[cfg(feature = "torch")]
 pub mod train;
+pub mod words;
 pub mod worker;
 
 use std::path::{Path, PathBuf};

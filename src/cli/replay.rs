@@ -71,6 +71,7 @@ async fn decide_again(pipeline: &Pipeline, record: &ReplayRecord) -> anyhow::Res
             &record.customer,
             record.decision.decided_at,
         )
+        .await
         .context("the message cannot be decided again")?;
     Ok(composed.decision)
 }

@@ -156,7 +156,8 @@ pub async fn pipeline(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<
     let policy = PolicyHandle::new(policy(config)?);
     let analyzer = analyzer(config).await?;
     let fold = (&config.journey).into();
-    Ok(Pipeline::new(analyzer, store, Arc::new(policy), fold, config.engine.on_failure))
+    let pipeline = Pipeline::new(analyzer, store, Arc::new(policy), fold, config.engine.on_failure);
+    Ok(pipeline.explaining(config.engine.explain))
 }
 
 /// The secret that keys the hashes of identities.

@@ -12,6 +12,10 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const WARN: Style = AnsiColor::Yellow.on_default();
 /// Bad.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Words that carried something.
+pub const MARK: Style = AnsiColor::Yellow.on_default().bold();
+/// Words that helped to carry it.
+pub const FAINT_MARK: Style = Style::new().underline();
 /// What to do.
 pub const HINT: Style = AnsiColor::Cyan.on_default();
 

@@ -93,6 +93,21 @@ pub struct Engine {
     pub batch_wait_ms: u64,
     /// What to do while the engine fails: `hold` the messages or decide from `cues` alone, marked degraded.
     pub on_failure: OnEngineFailure,
+    /// Which decisions say what words carried their labels.
+    pub explain: Explain,
+}
+
+/// Which decisions are explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Explain {
+    /// Those that escalate or carry a flag.
+    #[default]
+    Flagged,
+    /// None.
+    Never,
+    /// All.
+    Always,
 }
 
 /// Which engine.

@@ -1,6 +1,7 @@
 //! From an interaction to what it means: one request to the engine per message, then the heads, the cue rules and the
 //! rules that follow from them. Knows nothing of the customer's history.
 
+mod explain;
 mod pieces;
 
 use super::cues::{Cue, CueError, Cues};

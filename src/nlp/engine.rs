@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use super::labels::LabelKind;
+
 /// One piece of text as the encoder reads it: at most `max_tokens` of the pack, special tokens included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
@@ -51,13 +53,41 @@ pub enum EngineError {
     /// The runtime failed on this input.
     #[error("inference failed: {0}")]
     Runtime(String),
+    /// This engine has no explanations.
+    #[error("this engine does not explain its answers")]
+    NoExplanation,
+    /// A label is asked about that the head does not have.
+    #[error("the {kind} head has no label number {label}")]
+    UnknownLabel {
+        /// The head.
+        kind: LabelKind,
+        /// The number asked for.
+        label: usize,
+    },
     /// The engine's thread is gone.
     #[error("the engine has stopped")]
     Stopped,
+}
+
+/// A label of a head, to be explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// The head.
+    pub kind: LabelKind,
+    /// Number of the label in the head's logit order.
+    pub label: usize,
 }
 
 /// Something that turns windows into head outputs. It lives on a thread of its own and blocks while it works.
 pub trait Engine: Send {
     /// Answers every window, in order: `result.len() == windows.len()`.
     fn infer(&mut self, windows: &[Window]) -> Vec<Result<WindowOutput, EngineError>>;
+
+    /// How much each token of a window speaks for each target: one list per target, in order, with one weight per id of
+    /// the window, 0 for special tokens. Weights of one list compare with each other; a negative one speaks against the
+    /// label. An answer depends on its window and target alone. Costs about a pass for each target and one more.
+    fn explain(&mut self, window: &Window, targets: &[Target]) -> Result<Vec<Vec<f32>>, EngineError> {
+        let _ = (window, targets);
+        Err(EngineError::NoExplanation)
+    }
 }

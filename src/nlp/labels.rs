@@ -74,6 +74,22 @@ macro_rules! labels {
 }
 
 labels! {
+    /// The heads, as what a label is called.
+    LabelKind {
+        /// Of the whole message.
+        Sentiment = "sentiment",
+        /// What the customer wants.
+        Intent = "intent",
+        /// Where in the journey.
+        Stage = "stage",
+        /// A feeling.
+        Emotion = "emotion",
+        /// A fact that routing reacts to.
+        Signal = "signal",
+    }
+}
+
+labels! {
     /// What the customer feels toward the company, product or contact.
     SentimentLabel {
         /// Something failed the customer.

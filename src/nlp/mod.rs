@@ -7,6 +7,7 @@ pub mod cues;
 pub mod decode;
 pub mod derive;
 pub mod engine;
+pub mod explain;
 pub mod labels;
 pub mod language;
 pub mod merge;

@@ -2,6 +2,7 @@
 //! them back when the engine falls behind. A panic of the engine is an error of the windows that caused it, never of
 //! the process: the batch is halved until the culprit stands alone, then the engine is built anew.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,8 +11,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::batch::{BatchFormer, Limits, Next};
-use super::engine::{Engine, EngineError, Window, WindowOutput};
+use super::engine::{Engine, EngineError, Target, Window, WindowOutput};
 use super::pack::PackError;
+
+/// Explanations that may wait before callers are held back.
+const EXPLANATIONS: usize = 64;
 
 /// After a failed rebuild the engine is not tried again for so long.
 const REBUILD_PAUSE: Duration = Duration::from_secs(2);
@@ -53,6 +57,8 @@ pub struct EngineCounts {
     pub windows: u64,
     /// Tokens read.
     pub tokens: u64,
+    /// Windows explained.
+    pub explained: u64,
     /// Panics caught.
     pub panics: u64,
     /// Time spent inside the engine.
@@ -70,8 +76,27 @@ struct Job {
     _place: OwnedSemaphorePermit,
 }
 
+type Weights = Result<Vec<Vec<f32>>, EngineError>;
+
+/// A window whose answers are to be explained.
+struct Question {
+    window: Window,
+    targets: Vec<Target>,
+    reply: oneshot::Sender<Weights>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What the engine does next.
+enum Work {
+    Batch(Vec<Job>),
+    Explain(Box<Question>),
+}
+
 struct State {
     queue: BatchFormer<Job>,
+    questions: VecDeque<Question>,
+    /// A batch has run since the last explanation.
+    answered: bool,
     health: EngineHealth,
     counts: EngineCounts,
     stopping: bool,
@@ -81,6 +106,7 @@ struct Shared {
     state: Mutex<State>,
     arrived: Condvar,
     places: Arc<Semaphore>,
+    question_places: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -92,6 +118,7 @@ impl Shared {
     fn stop(&self) {
         self.state().stopping = true;
         self.places.close();
+        self.question_places.close();
         self.arrived.notify_all();
     }
 }
@@ -132,12 +159,15 @@ impl EngineHandle {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 queue: BatchFormer::new(limits),
+                questions: VecDeque::new(),
+                answered: true,
                 health: EngineHealth::Ready,
                 counts: EngineCounts::default(),
                 stopping: false,
             }),
             arrived: Condvar::new(),
             places: Arc::new(Semaphore::new(queue)),
+            question_places: Arc::new(Semaphore::new(EXPLANATIONS)),
         });
         let (built, first) = std::sync::mpsc::sync_channel(1);
         let failed = |reason: String| PackError::Load { path: "engine".into(), reason };
@@ -173,6 +203,25 @@ impl EngineHandle {
             });
         }
         outputs
+    }
+
+    /// The weight of every token of a window for each target, see [`Engine::explain`]. Explanations run one at a time
+    /// and alone, at most one between two batches while windows wait, so that they neither hold others up nor depend
+    /// on them.
+    pub async fn explain(&self, window: Window, targets: Vec<Target>) -> Weights {
+        let shared = &self.owner.shared;
+        let place = Arc::clone(&shared.question_places).acquire_owned().await;
+        let place = place.map_err(|_| EngineError::Stopped)?;
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut state = shared.state();
+            if state.stopping || state.health == EngineHealth::Stopped {
+                return Err(EngineError::Stopped);
+            }
+            state.questions.push_back(Question { window, targets, reply, _place: place });
+        }
+        shared.arrived.notify_one();
+        answer.await.unwrap_or(Err(EngineError::Stopped))
     }
 
     /// How the engine fares.
@@ -252,9 +301,11 @@ struct Leaving<'a>(&'a Shared);
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         self.0.places.close();
+        self.0.question_places.close();
         let mut state = self.0.state();
         state.health = EngineHealth::Stopped;
         while !state.queue.take().is_empty() {}
+        state.questions.clear();
     }
 }
 
@@ -266,18 +317,35 @@ fn run(shared: &Shared, build: Build, built: &std::sync::mpsc::SyncSender<Result
     if built.send(first).is_err() || !ready {
         return;
     }
-    while let Some(jobs) = next_batch(shared) {
-        answer(shared, &mut worker, jobs);
+    while let Some(work) = next_work(shared) {
+        match work {
+            Work::Batch(jobs) => answer(shared, &mut worker, jobs),
+            Work::Explain(question) => explain(shared, &mut worker, *question),
+        }
     }
 }
 
 /// Waits for work; none once stopping and empty.
-fn next_batch(shared: &Shared) -> Option<Vec<Job>> {
+fn next_work(shared: &Shared) -> Option<Work> {
     let mut state = shared.state();
     loop {
+        if state.answered
+            && let Some(question) = state.questions.pop_front()
+        {
+            state.answered = false;
+            return Some(Work::Explain(Box::new(question)));
+        }
         state = match state.queue.next(Instant::now()) {
-            Next::Batch(jobs) => return Some(jobs),
-            Next::Wait(_) if state.stopping => return Some(state.queue.take()),
+            Next::Batch(jobs) => {
+                state.answered = true;
+                return Some(Work::Batch(jobs));
+            }
+            // No batch is due: another explanation holds nobody up.
+            Next::Wait(_) | Next::Idle if !state.questions.is_empty() => {
+                state.answered = true;
+                state
+            }
+            Next::Wait(_) if state.stopping => return Some(Work::Batch(state.queue.take())),
             Next::Wait(left) => {
                 shared.arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
             }
@@ -319,6 +387,23 @@ fn answer(shared: &Shared, worker: &mut Worker, jobs: Vec<Job>) {
     }
 }
 
+fn explain(shared: &Shared, worker: &mut Worker, question: Question) {
+    let Question { window, targets, reply, _place } = question;
+    if reply.is_closed() {
+        return;
+    }
+    let started = Instant::now();
+    let (weights, panics) = worker.explain(&window, &targets);
+    {
+        let mut state = shared.state();
+        state.counts.explained += 1;
+        state.counts.panics += panics;
+        state.counts.busy += started.elapsed();
+    }
+    // Whoever asked may have gone away meanwhile.
+    drop(reply.send(weights));
+}
+
 /// The engine with what is needed to build it anew.
 struct Worker {
     build: Build,
@@ -346,6 +431,23 @@ impl Worker {
         }
     }
 
+    /// The weights, and how often the engine panicked. An engine that is gone is not built anew for an explanation.
+    fn explain(&mut self, window: &Window, targets: &[Target]) -> (Weights, u64) {
+        let Some(engine) = &mut self.engine else {
+            return (Err(EngineError::Runtime("no engine".to_owned())), 0);
+        };
+        match catch_unwind(AssertUnwindSafe(|| engine.explain(window, targets))) {
+            Ok(Ok(weights)) => (checked(window, targets, weights), 0),
+            Ok(Err(error)) => (Err(error), 0),
+            Err(panic) => {
+                // The panic's own message may quote the text.
+                drop(panic);
+                drop(self.rebuild());
+                (Err(EngineError::Runtime("the engine panicked on this text".to_owned())), 1)
+            }
+        }
+    }
+
     /// One answer per window, and how often the engine panicked.
     fn infer(&mut self, windows: &[Window]) -> (Vec<Answer>, u64) {
         let pause_over = self.failed_at.as_ref().is_none_or(|(at, _)| at.elapsed() >= REBUILD_PAUSE);
@@ -365,6 +467,16 @@ impl Worker {
         }
         (answers, panics)
     }
+}
+
+/// Weights as they were asked for, all of them numbers.
+fn checked(window: &Window, targets: &[Target], weights: Vec<Vec<f32>>) -> Weights {
+    let whole = weights.len() == targets.len()
+        && weights.iter().all(|list| list.len() == window.ids.len() && list.iter().all(|w| w.is_finite()));
+    if whole {
+        return Ok(weights);
+    }
+    Err(EngineError::Runtime("the engine's explanation does not fit its window".to_owned()))
 }
 
 fn halve(engine: &mut dyn Engine, windows: &[Window], panics: &mut u64) -> Vec<Answer> {
@@ -425,10 +537,82 @@ mod tests {
                 })
                 .collect()
         }
+
+        /// Every token weighs its label's number; number 99 is no number, and number 7 forgets a token.
+        fn explain(&mut self, window: &Window, targets: &[Target]) -> Weights {
+            assert!(!window.ids.contains(&13), "thirteen");
+            if window.ids.contains(&77) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let weigh = |target: &Target| match target.label {
+                99 => vec![f32::NAN; window.ids.len()],
+                7 => vec![7.0; window.ids.len() - 1],
+                #[expect(clippy::cast_precision_loss, reason = "small test ids")]
+                label => vec![label as f32; window.ids.len()],
+            };
+            Ok(targets.iter().map(weigh).collect())
+        }
     }
 
     fn window(id: u32) -> Window {
         Window { ids: vec![id], text: Arc::from("") }
+    }
+
+    fn target(label: usize) -> Target {
+        Target { kind: crate::nlp::labels::LabelKind::Signal, label }
+    }
+
+    #[tokio::test]
+    async fn an_explanation_is_answered_checked_and_survives_a_panic() {
+        let (handle, _, builds) = spawn(64);
+        let wide = Window { ids: vec![4, 5], text: Arc::from("") };
+        assert_eq!(handle.explain(wide.clone(), vec![target(2)]).await, Ok(vec![vec![2.0; 2]]));
+        assert!(handle.explain(wide.clone(), vec![target(99)]).await.is_err(), "no number");
+        assert!(handle.explain(wide, vec![target(7)]).await.is_err(), "too few weights");
+        assert!(handle.explain(window(13), vec![target(1)]).await.is_err());
+        assert_eq!(first(&handle.infer(windows(&[8])).await[0]), Some(8.0));
+        assert_eq!((builds.load(Ordering::SeqCst), handle.counts().explained), (2, 4));
+    }
+
+    #[tokio::test]
+    async fn explanations_stand_back_while_windows_wait() {
+        let (handle, ..) = spawn(64);
+        let slow = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.infer(windows(&[77])).await }
+        });
+        tokio::time::sleep(Duration::from_millis(15)).await;
+        let order = std::sync::Mutex::new(Vec::new());
+        let note = |what: &'static str| order.lock().unwrap().push(what);
+        let ask = async {
+            handle.explain(window(77), vec![target(1)]).await.unwrap();
+            note("explained");
+        };
+        let again = async {
+            handle.explain(window(77), vec![target(1)]).await.unwrap();
+            note("explained");
+        };
+        let answer = async {
+            handle.infer(windows(&[3])).await.remove(0).unwrap();
+            note("answered");
+        };
+        tokio::join!(ask, again, answer);
+        assert_eq!(order.into_inner().unwrap(), ["explained", "answered", "explained"]);
+        assert!(slow.await.unwrap()[0].is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_engine_may_have_no_explanations() {
+        struct Mute;
+        impl Engine for Mute {
+            fn infer(&mut self, _: &[Window]) -> Vec<Answer> {
+                Vec::new()
+            }
+        }
+        let handle = EngineHandle::spawn(|| Ok(Box::new(Mute)), EngineSettings::default()).unwrap();
+        assert_eq!(handle.explain(window(1), vec![target(1)]).await, Err(EngineError::NoExplanation));
+        handle.stop();
+        assert_eq!(handle.explain(window(1), vec![target(1)]).await, Err(EngineError::Stopped));
     }
 
     fn windows(ids: &[u32]) -> Vec<Window> {

@@ -9,6 +9,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::engine::Window;
 use super::pack::{Pack, PackError};
+use super::windows::PlacedWindow;
 
 /// Tokens that two windows share where a text had to be cut inside a sentence.
 const OVERLAP: usize = 16;
@@ -59,8 +60,32 @@ impl Tokens {
         if ids.len() <= self.capacity {
             return Ok(vec![self.window(ids, text)]);
         }
+        Ok(self.cut_up(text)?.into_iter().map(|(window, _)| window).collect())
+    }
+
+    /// The first `limit` windows of [`Tokens::windows`], with the place of every token.
+    pub fn placed(&self, text: &str, limit: usize) -> Result<Vec<PlacedWindow>, TokenError> {
+        let windows = self.cut_up(text)?;
+        let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+        let character = |byte: usize| starts.partition_point(|start| *start < byte);
+        let place = |(window, offsets): (Window, Vec<(usize, usize)>)| {
+            let tokens = offsets.into_iter().map(|(from, to)| Some([character(from), character(to)]));
+            let spans = std::iter::once(None).chain(tokens).chain(std::iter::once(None)).collect();
+            PlacedWindow { window, spans }
+        };
+        Ok(windows.into_iter().take(limit).map(place).collect())
+    }
+
+    /// Every window with the byte spans of its tokens, special ones left out.
+    fn cut_up(&self, text: &str) -> Result<Vec<(Window, Vec<(usize, usize)>)>, TokenError> {
         let encoding = self.tokenizer.encode(text, false).map_err(|error| TokenError(error.to_string()))?;
         let (ids, offsets) = (encoding.get_ids(), encoding.get_offsets());
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        if ids.len() <= self.capacity {
+            return Ok(vec![(self.window(ids, text), offsets.to_vec())]);
+        }
         let sentences: Vec<usize> = text.split_sentence_bound_indices().map(|(at, _)| at).collect();
         let cuts = cut(offsets, &sentences, self.capacity);
         Ok(cuts
@@ -68,7 +93,8 @@ impl Tokens {
             .map(|range| {
                 let from = offsets.get(range.start).map_or(0, |span| span.0);
                 let to = offsets.get(range.end - 1).map_or(text.len(), |span| span.1);
-                self.window(&ids[range], text.get(from..to).unwrap_or(text))
+                let own = offsets.get(range.clone()).unwrap_or_default().to_vec();
+                (self.window(&ids[range], text.get(from..to).unwrap_or(text)), own)
             })
             .collect())
     }

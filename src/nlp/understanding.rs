@@ -54,6 +54,13 @@ pub enum SignalSource {
     Metadata,
 }
 
+impl SignalSource {
+    /// Words of the text were found by rule.
+    pub fn has_cue(self) -> bool {
+        matches!(self, Self::Cue | Self::Both)
+    }
+}
+
 /// A fact in the message that routing reacts to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Signal {

@@ -10,11 +10,27 @@ use super::tokens::{TokenError, Tokens};
 pub trait WindowMaker: Send + Sync {
     /// The windows of `text`. Each window's `text` is a piece of it.
     fn windows(&self, text: &str) -> Result<Vec<Window>, TokenError>;
+
+    /// The first `limit` of these windows, each with where its tokens stand in `text`.
+    fn placed(&self, text: &str, limit: usize) -> Result<Vec<PlacedWindow>, TokenError>;
+}
+
+/// A window and where its tokens stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedWindow {
+    /// The window.
+    pub window: Window,
+    /// One per id: `[start, end)` in Unicode scalar values of the whole text; none for special tokens.
+    pub spans: Vec<Option<[usize; 2]>>,
 }
 
 impl WindowMaker for Tokens {
     fn windows(&self, text: &str) -> Result<Vec<Window>, TokenError> {
         Tokens::windows(self, text)
+    }
+
+    fn placed(&self, text: &str, limit: usize) -> Result<Vec<PlacedWindow>, TokenError> {
+        Tokens::placed(self, text, limit)
     }
 }
 
@@ -33,6 +49,10 @@ impl Default for WordWindows {
 
 impl WindowMaker for WordWindows {
     fn windows(&self, text: &str) -> Result<Vec<Window>, TokenError> {
+        Ok(self.placed(text, usize::MAX)?.into_iter().map(|placed| placed.window).collect())
+    }
+
+    fn placed(&self, text: &str, limit: usize) -> Result<Vec<PlacedWindow>, TokenError> {
         let words: Vec<(usize, &str)> = text
             .split_whitespace()
             .map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
@@ -41,9 +61,23 @@ impl WindowMaker for WordWindows {
             let (start, _) = chunk.first()?;
             let (last, word) = chunk.last()?;
             let piece = text.get(*start..last + word.len())?;
-            Some(Window { ids: vec![1; chunk.len() + 2], text: Arc::from(piece) })
+            let count = |text: Option<&str>| text.map_or(0, |text| text.chars().count());
+            let mut at = count(text.get(..*start));
+            let mut from = *start;
+            let mut spans = vec![None];
+            for (begin, word) in chunk {
+                at += count(text.get(from..*begin));
+                let end = at + word.chars().count();
+                spans.push(Some([at, end]));
+                (at, from) = (end, begin + word.len());
+            }
+            spans.push(None);
+            Some(PlacedWindow {
+                window: Window { ids: vec![1; chunk.len() + 2], text: Arc::from(piece) },
+                spans,
+            })
         });
-        Ok(pieces.collect())
+        Ok(pieces.take(limit).collect())
     }
 }
 
@@ -59,6 +93,15 @@ mod tests {
         assert_eq!(texts, ["uno  due", "tre"]);
         assert_eq!(windows[0].ids.len(), 4);
         assert_eq!(WordWindows::default().windows(" \n").unwrap(), []);
+    }
+
+    #[test]
+    fn words_are_placed_in_scalar_values() {
+        let text = "È  così 😡\npiù";
+        let placed = WordWindows { words: 3 }.placed(text, 9).unwrap();
+        assert_eq!(placed[0].spans, [None, Some([0, 1]), Some([3, 7]), Some([8, 9]), None]);
+        assert_eq!(placed[1].spans, [None, Some([10, 13]), None]);
+        assert_eq!(WordWindows { words: 3 }.placed(text, 1).unwrap().len(), 1);
     }
 
     proptest! {

@@ -63,6 +63,7 @@ pub fn assemble(parts: Parts<'_>) -> Decision {
             complexity: understanding.complexity,
             effort: understanding.effort,
             questions: understanding.questions,
+            explanation: None,
         },
         journey: parts.journey,
         priority: routing.priority,

@@ -9,7 +9,7 @@ use cel::objects::ValueType;
 use cel::{Context, ExecutionError, IdedExpr, Program, Value};
 
 use super::variables::{self, VARIABLES};
-use crate::nlp::labels::{INTENTS, SignalKind};
+use crate::nlp::labels::{INTENTS, LabelKind, SignalKind};
 
 /// What was found in one expression.
 #[derive(Debug, Default)]
@@ -20,8 +20,17 @@ pub(super) struct Findings {
     pub(super) warnings: Vec<String>,
     /// Signals that the expression asks for, in order.
     pub(super) signals: Vec<SignalKind>,
+    /// Other labels that the expression asks for, in order.
+    pub(super) labels: Vec<Facet>,
     /// Attributes that the expression reads.
     pub(super) attributes: BTreeSet<String>,
+}
+
+/// A label that a rule asks for; any of its kind when it names none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Facet {
+    pub(super) kind: LabelKind,
+    pub(super) name: Option<String>,
 }
 
 /// Names and words, without evaluating. `defined` are the policy's own names.
@@ -191,7 +200,20 @@ impl Walk<'_> {
         }
     }
 
+    fn label(&mut self, kind: LabelKind, name: &str) {
+        let facet = Facet { kind, name: Some(name.to_owned()) };
+        if !self.negated && !self.found.labels.contains(&facet) {
+            self.found.labels.push(facet);
+        }
+    }
+
     fn word(&mut self, path: &str, word: &str) {
+        match path {
+            "sentiment" | "sentiment.label" => self.label(LabelKind::Sentiment, word),
+            "emotions" => self.label(LabelKind::Emotion, word),
+            "stage" => self.label(LabelKind::Stage, word),
+            _ => {}
+        }
         let Some(domain) = variables::lookup(path).and_then(|variable| variable.domain) else { return };
         let known = domain();
         if !known.contains(&word) {
@@ -201,6 +223,9 @@ impl Walk<'_> {
     }
 
     fn intent(&mut self, name: &str) {
+        if !name.is_empty() {
+            self.label(LabelKind::Intent, name);
+        }
         if !name.is_empty() && !INTENTS.contains(&name) {
             let near = nearest(name, INTENTS);
             self.found

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use super::check::{self, Findings};
+use super::check::{self, Facet, Findings};
 use super::decision::{Action, Level};
 use super::facts::Facts;
 use super::hours::{self, Holidays, Hours};
@@ -58,6 +58,7 @@ pub(super) struct Definition {
     pub(super) name: String,
     pub(super) program: Program,
     signals: Vec<SignalKind>,
+    labels: Vec<Facet>,
 }
 
 /// A rule.
@@ -68,6 +69,8 @@ pub(super) struct Rule {
     pub(super) text: String,
     /// Signals it asks for, those of the definitions it uses included.
     pub(super) signals: Vec<SignalKind>,
+    /// Other labels it asks for, likewise.
+    pub(super) labels: Vec<Facet>,
     pub(super) effects: Effects,
     pub(super) reason: Option<String>,
 }
@@ -336,7 +339,8 @@ impl Compiler<'_> {
                     .filter(|used| define.contains_key(*used))
                     .map(str::to_owned)
                     .collect();
-                waiting.push((uses, Definition { name: name.clone(), program, signals: found.signals }));
+                let (signals, labels) = (found.signals, found.labels);
+                waiting.push((uses, Definition { name: name.clone(), program, signals, labels }));
             }
         }
         let mut placed: Vec<Definition> = Vec::new();
@@ -347,6 +351,7 @@ impl Compiler<'_> {
             let Some(ready) = ready else { break };
             let (uses, mut definition) = waiting.remove(ready);
             definition.signals.extend(signals_of(&uses, &placed));
+            definition.labels.extend(labels_of(&uses, &placed));
             placed.push(definition);
         }
         if self.faults.is_empty() {
@@ -407,7 +412,10 @@ impl Compiler<'_> {
         let used: Vec<String> = when.references().variables().into_iter().map(str::to_owned).collect();
         let mut signals = found.signals;
         signals.extend(signals_of(&used, definitions));
-        Some(Rule { name, line, when, text: rule.when.into_inner(), signals, effects, reason: rule.reason })
+        let mut labels = found.labels;
+        labels.extend(labels_of(&used, definitions));
+        let (text, reason) = (rule.when.into_inner(), rule.reason);
+        Some(Rule { name, line, when, text, signals, labels, effects, reason })
     }
 
     /// Runs everything on complete facts, part by part, and on bare ones, as a whole.
@@ -483,6 +491,11 @@ struct Parts {
 fn signals_of(used: &[String], definitions: &[Definition]) -> Vec<SignalKind> {
     let used = definitions.iter().filter(|definition| used.contains(&definition.name));
     used.flat_map(|definition| definition.signals.iter().copied()).collect()
+}
+
+fn labels_of(used: &[String], definitions: &[Definition]) -> Vec<Facet> {
+    let used = definitions.iter().filter(|definition| used.contains(&definition.name));
+    used.flat_map(|definition| definition.labels.iter().cloned()).collect()
 }
 
 fn is_word(name: &str) -> bool {

@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use crate::interaction::{Attachment, Channel};
 use crate::journey::model::{GoalView, JourneyView, StageView};
+use crate::nlp::explain::Explained;
 use crate::nlp::labels::Emotion;
-use crate::nlp::understanding::{Complexity, Language, Scored, Sentiment, Signal};
+use crate::nlp::understanding::{Complexity, Language, Scored, Sentiment, Signal, SignalSource};
 
 /// Value of `schema`.
 pub const SCHEMA: &str = "smista.decision.v1";
@@ -89,6 +90,9 @@ pub struct Analysis {
     pub effort: f32,
     /// Not answered yet.
     pub questions: Vec<String>,
+    /// The words that carried the labels; absent when this decision was not explained (`engine.explain`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Vec<Explained>>,
 }
 
 /// Priority level, lowest first.
@@ -208,10 +212,21 @@ impl Decision {
         Uuid::new_v5(&NAMESPACE, format!("{message_id}/{revision}").as_bytes())
     }
 
-    /// `sha256:…` over the decision without `decided_at`: equal for equal interaction, state, model and policy
-    /// (invariant I5).
+    /// `sha256:…` over the decision without `decided_at` and without the words shown for it: the explanation, the
+    /// evidence of reasons, and the span of signals that the model alone saw. Those depend on `engine.explain` and, in
+    /// their weights, on the machine's arithmetic; all that routes is covered. Equal for equal interaction, state,
+    /// model and policy (invariant I5).
     pub fn content_hash(&self) -> Result<String, serde_json::Error> {
-        let mut value = serde_json::to_value(self)?;
+        let mut bare = self.clone();
+        bare.analysis.explanation = None;
+        bare.reasons.iter_mut().for_each(|reason| reason.evidence = None);
+        let signals = &mut bare.analysis.signals;
+        for signal in signals.iter_mut().filter(|signal| signal.source == SignalSource::Model) {
+            (signal.span, signal.text) = (None, None);
+        }
+        // Signals stand in order of their spans.
+        signals.sort_by_key(|signal| signal.name);
+        let mut value = serde_json::to_value(bare)?;
         if let Some(object) = value.as_object_mut() {
             object.remove("decided_at");
         }

@@ -187,6 +187,21 @@ impl Analysed {
     }
 }
 
+/// A decision was to be explained and could not be.
+pub struct Unexplained<'a> {
+    /// The message.
+    pub message_id: &'a str,
+    /// The engine's error.
+    pub error: &'a str,
+}
+
+impl Unexplained<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        warn!(message_id = self.message_id, error = self.error, "decision left without explanation");
+    }
+}
+
 /// The engine failed and cues alone answered.
 pub struct Degraded<'a> {
     /// The message.

@@ -8,13 +8,13 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::config::OnEngineFailure;
+use crate::config::{Explain, OnEngineFailure};
 use crate::interaction::Interaction;
 use crate::journey::{self, Change, Contact, FoldSettings, Journey};
 use crate::nlp::Understanding;
 use crate::nlp::analyzer::{AnalyzeError, Analyzer};
-use crate::routing::decision::{Versions, hash_json};
-use crate::routing::{self, Decision, Facts, Parts, PolicyHandle};
+use crate::routing::decision::{Action, Versions, hash_json};
+use crate::routing::{self, Decision, Facts, Parts, Policy, PolicyHandle};
 use crate::store::{Committed, Destination, Effect, OutboxMessage, Store, StoreError};
 use crate::telemetry::events;
 
@@ -66,6 +66,7 @@ pub struct Pipeline {
     policy: Arc<PolicyHandle>,
     fold: FoldSettings,
     on_engine_failure: OnEngineFailure,
+    explain: Explain,
 }
 
 impl Pipeline {
@@ -77,7 +78,13 @@ impl Pipeline {
         fold: FoldSettings,
         on_engine_failure: OnEngineFailure,
     ) -> Self {
-        Self { analyzer, store, policy, fold, on_engine_failure }
+        Self { analyzer, store, policy, fold, on_engine_failure, explain: Explain::default() }
+    }
+
+    /// Explains these decisions; without it, those that escalate or carry a flag.
+    #[must_use]
+    pub fn explaining(self, explain: Explain) -> Self {
+        Self { explain, ..self }
     }
 
     /// The store, for the lane and the relay.
@@ -151,7 +158,7 @@ impl Pipeline {
         for _ in 0..STALE_RETRIES {
             let before = self.store.customer(&customer).await?;
             let composed =
-                self.compose(interaction, understanding, &before.journey, &customer, decided_at)?;
+                self.compose(interaction, understanding, &before.journey, &customer, decided_at).await?;
             let outbox = outbox(&composed)?;
             let effect = Effect {
                 interaction: interaction.clone(),
@@ -173,9 +180,40 @@ impl Pipeline {
         Err(StoreError::Unavailable("another worker keeps changing this customer".to_owned()).into())
     }
 
-    /// The decision for a message against a given state: no I/O, so `replay` can prove it (invariant I5).
-    pub fn compose(
+    /// The decision for a message against a given state, explained if it is one that is: no I/O, so `replay` can prove
+    /// it (invariant I5). An explanation that fails is left out; the decision stands without it.
+    pub async fn compose(
         &self,
+        interaction: &Interaction,
+        understanding: &Understanding,
+        before: &Journey,
+        customer: &str,
+        decided_at: DateTime<Utc>,
+    ) -> Result<Composed, PipelineError> {
+        let policy = self.policy.current();
+        let mut composed =
+            self.compose_by(&policy, interaction, understanding, before, customer, decided_at)?;
+        let decision = &mut composed.decision;
+        let wanted = match self.explain {
+            Explain::Never => false,
+            Explain::Flagged => decision.route.action == Action::Escalate || !decision.flags.is_empty(),
+            Explain::Always => true,
+        };
+        if wanted {
+            match self.analyzer.explain(interaction, understanding).await {
+                Ok(words) => routing::explain(decision, &policy, words, &interaction.document()),
+                Err(error) => {
+                    events::Unexplained { message_id: &interaction.message_id, error: &error.to_string() }
+                        .emit();
+                }
+            }
+        }
+        Ok(composed)
+    }
+
+    fn compose_by(
+        &self,
+        policy: &Policy,
         interaction: &Interaction,
         understanding: &Understanding,
         before: &Journey,
@@ -189,7 +227,6 @@ impl Pipeline {
             .filter(|last| (last.at, &last.message_id) < (contact.at, &contact.message_id))
             .map(|last| Decision::id_for(&last.message_id, 1));
         let folded = journey::fold(before, contact, &self.fold);
-        let policy = self.policy.current();
         let facts = Facts::gather(
             interaction,
             understanding,

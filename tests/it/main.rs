@@ -9,6 +9,8 @@ mod broker_care;
 mod end_to_end;
 #[cfg(feature = "torch")]
 mod engine;
+#[cfg(feature = "torch")]
+mod explain;
 mod offline;
 mod parity;
 mod policy;

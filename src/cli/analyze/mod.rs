@@ -25,6 +25,7 @@ use crate::interaction::Channel;
     after_help = "Examples:\n  \
         smista analyze --text \"My parcel never came and nobody answers\"\n  \
         echo '{\"channel\":\"email\",\"text\":\"Vorrei disdire il contratto\"}' | smista analyze\n  \
+        smista analyze --explain --text \"Charged twice, and nobody answers\" >/dev/null\n  \
         smista analyze --input messages.jsonl --output decisions.jsonl --state sqlite:customers.db"
 )]
 pub struct Args {
@@ -46,6 +47,9 @@ pub struct Args {
     /// Decide by this policy
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// Explain every decision, and show on standard error which words carried its labels
+    #[arg(long)]
+    pub explain: bool,
     /// Lines analysed at the same time
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub jobs: u16,

@@ -17,9 +17,10 @@ use tokio::task::JoinHandle;
 use super::Args;
 use super::lines::{Line, next_line};
 use super::state::Customers;
+use crate::cli::style;
 use crate::cli::tally::Tally;
-use crate::cli::{Hinted, Outcome, WrongUse, row, setup};
-use crate::config::Config;
+use crate::cli::{Hinted, Outcome, WrongUse, row, setup, words};
+use crate::config::{Config, Explain};
 use crate::interaction::{self, Channel, Fallback, Interaction, MAX_BYTES, Mode, ParseContext, WireError};
 use crate::nlp::Understanding;
 use crate::routing::Decision;
@@ -58,6 +59,9 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
     if let Some(policy) = &args.policy {
         config.policy.path = Some(policy.clone());
     }
+    if args.explain {
+        config.engine.explain = Explain::Always;
+    }
     let (store, mut state) = match &args.state {
         Some(url) => {
             config.store.url = state_url(url)?;
@@ -85,9 +89,12 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
             biased;
             Some(done) = waiting.next() => {
                 let (number, analysed) = done.context("an analysis task ended early")?;
-                let decided = match analysed {
-                    Ok(pair) => decide(&pipeline, &mut state, &pair.0, &pair.1).await,
-                    Err(fault) => Err(fault),
+                let (decided, document) = match analysed {
+                    Ok(pair) => (
+                        decide(&pipeline, &mut state, &pair.0, &pair.1).await,
+                        args.explain.then(|| pair.0.document()),
+                    ),
+                    Err(fault) => (Err(fault), None),
                 };
                 write_line(&mut output, number, &decided)?;
                 match &decided {
@@ -95,8 +102,8 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
                     Err(fault) => tally.failed(&format!("line {number}"), &format!("{} ({})", fault.error, fault.class)),
                 }
                 bar.set_position(if size.is_some() { read.load(Ordering::Relaxed) } else { tally.lines() });
-                if let (Some(_), Ok(decision)) = (&args.text, &decided) {
-                    explain(decision)?;
+                if let Ok(decision) = &decided {
+                    explain(decision, args.text.is_some(), document.as_deref())?;
                 }
             }
             line = incoming.recv(), if open && waiting.len() < usize::from(args.jobs) => match line {
@@ -181,6 +188,7 @@ async fn decide(
             let before = customers.journey(&customer);
             let composed = pipeline
                 .compose(interaction, understanding, &before, &customer, now)
+                .await
                 .map_err(|error| fault("internal_error", &error))?;
             let lasting = interaction.customer_id.is_some()
                 || !interaction.identities.is_empty()
@@ -310,9 +318,16 @@ fn progress(args: &Args, size: Option<u64>) -> ProgressBar {
     }
 }
 
-fn explain(decision: &Decision) -> anyhow::Result<()> {
-    if std::io::stderr().is_terminal() {
-        writeln!(anstream::stderr(), "\n{}", row::explain(decision))?;
+/// For people: where a single text goes, on a terminal; and with its document, the words that carried the labels.
+fn explain(decision: &Decision, single: bool, document: Option<&str>) -> anyhow::Result<()> {
+    let mut stderr = anstream::stderr();
+    if document.is_some() || (single && std::io::stderr().is_terminal()) {
+        writeln!(stderr, "\n{}", row::explain(decision))?;
+    }
+    match document.map(|document| words::render(decision, document)) {
+        Some(Some(words)) => writeln!(stderr, "\n{words}")?,
+        Some(None) => writeln!(stderr, "  {}", style::paint(style::DIM, "no words carried a label"))?,
+        None => {}
     }
     Ok(())
 }

@@ -2,12 +2,13 @@
 //! turns what it finds into logits for every head. It is deterministic and quick, it understands nothing, and no
 //! figure of quality may be taken from it.
 
+mod explain;
 mod lexicon;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::cues::Folded;
-use super::engine::{Engine, EngineError, Window, WindowOutput};
+use super::engine::{Engine, EngineError, Target, Window, WindowOutput};
 use super::labels::{Emotion, INTENTS, SentimentLabel, SignalKind, Stage};
 use super::pack::{Heads, SigmoidHead, SoftmaxHead};
 
@@ -48,6 +49,10 @@ pub struct ScriptedEngine;
 impl Engine for ScriptedEngine {
     fn infer(&mut self, windows: &[Window]) -> Vec<Result<WindowOutput, EngineError>> {
         windows.iter().map(|window| Ok(read(&window.text))).collect()
+    }
+
+    fn explain(&mut self, window: &Window, targets: &[Target]) -> Result<Vec<Vec<f32>>, EngineError> {
+        explain::explain(window, targets)
     }
 }
 
@@ -104,13 +109,19 @@ fn read(text: &str) -> WindowOutput {
 
 /// A word list entry stands for the beginning of a word or phrase; longer phrases say more.
 fn weight(padded: &str, entry: &str) -> f32 {
+    if found(padded, entry).is_some() { worth(entry) } else { 0.0 }
+}
+
+fn worth(entry: &str) -> f32 {
+    if entry.contains(' ') { 3.0 } else { 2.0 }
+}
+
+/// Where the entry first stands at the beginning of a word.
+fn found(padded: &str, entry: &str) -> Option<usize> {
     let at_start = |at: usize| {
         padded.as_bytes().get(at.wrapping_sub(1)).is_none_or(|byte| !byte.is_ascii_alphanumeric())
     };
-    if !padded.match_indices(entry).any(|(at, _)| at_start(at)) {
-        return 0.0;
-    }
-    if entry.contains(' ') { 3.0 } else { 2.0 }
+    padded.match_indices(entry).map(|(at, _)| at).find(|at| at_start(*at))
 }
 
 /// A bag of words, hashed.
