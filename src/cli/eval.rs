@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::Outcome;
+use super::{Outcome, eval_signals};
 use crate::config::{Config, EngineKind};
 use crate::nlp::analyzer::Model;
 use crate::nlp::engine::Engine;
@@ -21,13 +21,13 @@ use crate::training::metrics::{Figures, Judged, figures};
 /// Measure the model on labelled texts.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The file is CSV with the header text,label.\n\nExamples:\n  smista eval --task intent --data labelled.csv\n  smista eval --task sentiment --data labelled.csv --json | jq .macro_f1\n  smista eval --task stage --data models/data --language it"
+    after_help = "The file is CSV with the header text,label.\n\nExamples:\n  smista eval --task intent --data labelled.csv\n  smista eval --task sentiment --data labelled.csv --json | jq .macro_f1\n  smista eval --task stage --data models/data --language it\n  smista eval --task signals --data models/data"
 )]
 pub struct Args {
     /// What to judge
     #[arg(long, value_name = "TASK")]
     pub task: Task,
-    /// CSV with the header text,label; or a folder of labelled examples, whose development part is judged
+    /// CSV with the header text,label; or a folder of labelled examples, whose development part is judged (signals: always)
     #[arg(long, value_name = "FILE|DIR")]
     pub data: PathBuf,
     /// Only examples of this language, of a folder
@@ -36,7 +36,7 @@ pub struct Args {
     /// Folder of the model pack [default: that of the configuration]
     #[arg(long, value_name = "DIR")]
     pub pack: Option<PathBuf>,
-    /// Write the texts that came out wrong here, as CSV: text,label,predicted,confidence
+    /// Write the texts that came out wrong here, as CSV: text,label,predicted,confidence (signals: text,missed,wrong)
     #[arg(long, value_name = "FILE")]
     pub mistakes: Option<PathBuf>,
     /// Print one JSON object: accuracy, macro_f1, ece, per_class, confusion, calibration
@@ -53,6 +53,8 @@ pub enum Task {
     Intent,
     /// The journey stage; none counts as -
     Stage,
+    /// What cues and model find together
+    Signals,
 }
 
 /// Judges the file and prints the figures.
@@ -61,8 +63,22 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
         config.engine.pack.clone_from(pack);
     }
     let json = args.json;
+    let task = match args.task {
+        Task::Sentiment => evaluate::Task::Sentiment,
+        Task::Intent => evaluate::Task::Intent,
+        Task::Stage => evaluate::Task::Stage,
+        Task::Signals => {
+            let figures =
+                eval_signals::judge(&config, &args.data, args.language.as_deref(), args.mistakes.as_deref())
+                    .await?;
+            let text =
+                if json { serde_json::to_string_pretty(&figures)? } else { eval_signals::table(&figures) };
+            writeln!(anstream::stdout(), "{text}")?;
+            return Ok(Outcome::Done);
+        }
+    };
     let (done, result) = tokio::sync::oneshot::channel();
-    let judge = move || done.send(judge(&args, &config));
+    let judge = move || done.send(judge(task, &args, &config));
     std::thread::Builder::new().name("eval".to_owned()).spawn(judge)?;
     let figures = result.await.context("the evaluation ended without an answer")??;
     if json {
@@ -73,12 +89,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn judge(args: &Args, config: &Config) -> anyhow::Result<Figures> {
-    let task = match args.task {
-        Task::Sentiment => evaluate::Task::Sentiment,
-        Task::Intent => evaluate::Task::Intent,
-        Task::Stage => evaluate::Task::Stage,
-    };
+fn judge(task: evaluate::Task, args: &Args, config: &Config) -> anyhow::Result<Figures> {
     let (heads, windows, mut engine) = model(config)?;
     let labels = task.labels(&heads);
     let rows = if args.data.is_dir() {

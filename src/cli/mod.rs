@@ -9,6 +9,7 @@ pub mod asyncapi;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
+pub mod eval_signals;
 pub mod parked;
 pub mod policy;
 pub mod replay;

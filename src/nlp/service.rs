@@ -574,31 +574,56 @@ mod tests {
         assert_eq!((builds.load(Ordering::SeqCst), handle.counts().explained), (2, 4));
     }
 
+    /// Writes down what it does; window 77 waits for a word from outside.
+    struct Noting(Arc<Mutex<Vec<&'static str>>>, std::sync::mpsc::Receiver<()>);
+
+    impl Engine for Noting {
+        fn infer(&mut self, windows: &[Window]) -> Vec<Answer> {
+            if windows[0].ids == [77] {
+                self.1.recv().unwrap();
+            }
+            self.0.lock().unwrap().push("answered");
+            windows.iter().map(|_| Ok(WindowOutput::default())).collect()
+        }
+
+        fn explain(&mut self, window: &Window, targets: &[Target]) -> Weights {
+            self.0.lock().unwrap().push("explained");
+            Ok(vec![vec![0.0; window.ids.len()]; targets.len()])
+        }
+    }
+
     #[tokio::test]
-    async fn explanations_stand_back_while_windows_wait() {
-        let (handle, ..) = spawn(64);
-        let slow = tokio::spawn({
+    async fn explanations_take_turns_with_waiting_windows() {
+        let (go, gate) = std::sync::mpsc::channel();
+        let notes = Arc::new(Mutex::new(Vec::new()));
+        let mut engine = Some(Noting(Arc::clone(&notes), gate));
+        let build = move || Ok(Box::new(engine.take().unwrap()) as Box<dyn Engine>);
+        let handle = EngineHandle::spawn(build, EngineSettings::default()).unwrap();
+        let busy = tokio::spawn({
             let handle = handle.clone();
             async move { handle.infer(windows(&[77])).await }
         });
-        tokio::time::sleep(Duration::from_millis(15)).await;
-        let order = std::sync::Mutex::new(Vec::new());
-        let note = |what: &'static str| order.lock().unwrap().push(what);
-        let ask = async {
-            handle.explain(window(77), vec![target(1)]).await.unwrap();
-            note("explained");
-        };
-        let again = async {
-            handle.explain(window(77), vec![target(1)]).await.unwrap();
-            note("explained");
-        };
-        let answer = async {
-            handle.infer(windows(&[3])).await.remove(0).unwrap();
-            note("answered");
-        };
-        tokio::join!(ask, again, answer);
-        assert_eq!(order.into_inner().unwrap(), ["explained", "answered", "explained"]);
-        assert!(slow.await.unwrap()[0].is_ok());
+        tokio::task::yield_now().await;
+        while handle.waiting() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let all = tokio::spawn({
+            let handle = handle.clone();
+            async move {
+                let (one, two) = (vec![target(1)], vec![target(1)]);
+                let first = handle.explain(window(1), one);
+                let second = handle.explain(window(1), two);
+                let answered = handle.infer(windows(&[3]));
+                futures::join!(first, second, answered)
+            }
+        });
+        while handle.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        go.send(()).unwrap();
+        let (first, second, answered) = all.await.unwrap();
+        assert!(first.is_ok() && second.is_ok() && answered[0].is_ok() && busy.await.unwrap()[0].is_ok());
+        assert_eq!(*notes.lock().unwrap(), ["answered", "explained", "answered", "explained"]);
     }
 
     #[tokio::test]

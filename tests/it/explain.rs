@@ -10,7 +10,6 @@ use smista::nlp::labels::LabelKind;
 use smista::nlp::pack::Pack;
 use smista::nlp::tokens::Tokens;
 use smista::nlp::torch::{Precision, TorchEngine, TorchOptions};
-use smista::nlp::windows::WindowMaker as _;
 
 struct Core {
     pack: Pack,

@@ -122,9 +122,20 @@ impl Bert {
     /// Hidden states `[batch, length, hidden]` from token vectors of that shape. `mask` is `[batch, length]`, true for
     /// tokens and false for padding; none when nothing is padded.
     pub fn forward(&self, words: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, TchError> {
-        let (batch, length, hidden) = words.size3()?;
+        self.encode(&self.embed(words)?, mask)
+    }
+
+    /// What the first layer reads, `[batch, length, hidden]`: token vectors with their positions added, normalised.
+    pub fn embed(&self, words: &Tensor) -> Result<Tensor, TchError> {
+        let (_, length, _) = words.size3()?;
         let embedded = words.f_add(&self.positions.f_narrow(0, 0, length)?)?.f_add(&self.segment)?;
-        let mut stream = self.norm.norm(&embedded)?.f_to_kind(self.kinds.stream)?;
+        self.norm.norm(&embedded)
+    }
+
+    /// Hidden states from what [`Bert::embed`] gives.
+    pub fn encode(&self, embedded: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, TchError> {
+        let (batch, length, hidden) = embedded.size3()?;
+        let mut stream = embedded.f_to_kind(self.kinds.stream)?;
         // tch 0.17 cannot leave the mask of attention out: nothing padded is a mask of zeros.
         let bias = match mask {
             Some(mask) => additive(mask, self.kinds.matmul)?,

@@ -10,7 +10,6 @@ use tch::{Device, Kind, TchError, Tensor, nn};
 use super::batch::{answer, padded, plan};
 use super::bert::{Bert, Kinds, TaskHeads, WORD_EMBEDDINGS, mean_pool, normalise, pad, reference};
 use crate::nlp::engine::{Engine, EngineError, Target, Window, WindowOutput};
-use crate::nlp::labels::LabelKind;
 use crate::nlp::pack::{Pack, PackError};
 
 /// How numbers are kept while the encoder runs.
@@ -42,17 +41,14 @@ impl Default for TorchOptions {
     }
 }
 
-enum Forward {
-    Reference(Box<BertModel<BertEmbeddings>>),
-    Fused(Bert),
-}
-
 /// A pack's encoder and heads in memory. It may be sent to another thread, not shared.
 pub struct TorchEngine {
-    forward: Forward,
+    /// rust-bert's own forward, where it is to answer.
+    reference: Option<Box<BertModel<BertEmbeddings>>>,
+    pub(super) bert: Bert,
     /// Token embeddings in single precision.
-    words: Tensor,
-    heads: TaskHeads,
+    pub(super) words: Tensor,
+    pub(super) heads: TaskHeads,
     positions: usize,
     vocabulary: usize,
     batch_tokens: usize,
@@ -85,21 +81,17 @@ impl TorchEngine {
         let heads = TaskHeads::new(&store.root(), config.hidden_size, &pack.manifest.heads);
         tch::no_grad(|| store.read_safetensors(pack.dir.join("model.safetensors"))).map_err(failed)?;
         store.freeze();
-        let kinds = match options.precision {
-            Precision::Reference => None,
-            Precision::F32 => Some(Kinds::F32),
-            Precision::Bf16 => Some(Kinds::BF16),
-        };
         let mut variables = store.variables();
-        let forward = match kinds {
-            None => Forward::Reference(Box::new(model)),
-            Some(kinds) => {
-                Forward::Fused(tch::no_grad(|| Bert::new(&variables, config, kinds)).map_err(failed)?)
-            }
+        let (reference, kinds) = match options.precision {
+            Precision::Reference => (Some(Box::new(model)), Kinds::F32),
+            Precision::F32 => (None, Kinds::F32),
+            Precision::Bf16 => (None, Kinds::BF16),
         };
+        let bert = tch::no_grad(|| Bert::new(&variables, config, kinds)).map_err(failed)?;
         let words = variables.remove(WORD_EMBEDDINGS).ok_or("the encoder has no token embeddings")?;
         Ok(Self {
-            forward,
+            reference,
+            bert,
             words,
             heads,
             positions: usize::try_from(config.max_position_embeddings).unwrap_or(0),
@@ -118,69 +110,24 @@ impl TorchEngine {
         }
     }
 
-    /// Hidden states from token embeddings.
-    fn encode(&self, embedded: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, TchError> {
-        match &self.forward {
-            Forward::Reference(model) => {
-                let numbers = mask.map(|mask| mask.f_to_kind(Kind::Int64)).transpose()?;
-                model
-                    .forward_t(None, numbers.as_ref(), None, None, Some(embedded), None, None, false)
-                    .map(|output| output.hidden_state)
-                    .map_err(|error| TchError::Torch(error.to_string()))
-            }
-            Forward::Fused(bert) => bert.forward(embedded, mask),
-        }
-    }
-
-    /// Gradient × input: the derivative of the label's logit by each token's embedding, times that embedding, summed
-    /// over the hidden size (Simonyan et al. 2013, Shrikumar et al. 2016). One pass, and one way back per target.
-    fn gradients(
-        &self,
-        window: &Window,
-        targets: &[Target],
-        length: usize,
-    ) -> Result<Vec<Vec<f32>>, Failure> {
-        let (ids, mask) = pad(&[window.ids.as_slice()], length)?;
-        let embedded = tch::no_grad(|| Tensor::f_embedding(&self.words, &ids, -1, false, false))?;
-        let embedded = embedded.f_detach()?.f_set_requires_grad(true)?;
-        let pooled = mean_pool(&self.encode(&embedded, mask.as_ref())?, mask.as_ref())?;
-        let [sentiment, intents, stage, emotions, signals] = self.heads.forward(&pooled)?;
-        let mut weights = Vec::with_capacity(targets.len());
-        for Target { kind, label } in targets {
-            let head = match kind {
-                LabelKind::Sentiment => &sentiment,
-                LabelKind::Intent => &intents,
-                LabelKind::Stage => &stage,
-                LabelKind::Emotion => &emotions,
-                LabelKind::Signal => &signals,
-            };
-            let column =
-                i64::try_from(*label).ok().filter(|column| *column < head.size2().map_or(0, |s| s.1));
-            let Some(column) = column else {
-                return Err(Failure(EngineError::UnknownLabel { kind: *kind, label: *label }));
-            };
-            let logit = head.f_select(1, column)?.f_sum(Kind::Float)?;
-            let gradient = Tensor::f_run_backward(&[logit], &[&embedded], true, false)?;
-            let gradient = gradient.first().ok_or_else(|| Failure::from("no gradient".to_owned()))?;
-            let products = gradient.f_mul(&embedded.f_detach()?)?;
-            let sums = products.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?.f_select(0, 0)?;
-            let mut sums = Vec::<f32>::try_from(sums)?;
-            sums.truncate(window.ids.len());
-            for special in [0, window.ids.len().saturating_sub(1)] {
-                sums.get_mut(special).into_iter().for_each(|weight| *weight = 0.0);
-            }
-            weights.push(sums);
-        }
-        Ok(weights)
-    }
-
     fn run(&self, windows: &[&Window]) -> Result<Vec<WindowOutput>, TchError> {
         let sequences: Vec<&[u32]> = windows.iter().map(|window| window.ids.as_slice()).collect();
         let longest = sequences.iter().map(|ids| ids.len()).max().unwrap_or(0);
         let length = padded(longest).min(self.positions);
         let (ids, mask) = pad(&sequences, length)?;
-        let embedded = Tensor::f_embedding(&self.words, &ids, -1, false, false)?;
-        let hidden = self.encode(&embedded, mask.as_ref())?;
+        let hidden = match &self.reference {
+            Some(model) => {
+                let numbers = mask.as_ref().map(|mask| mask.f_to_kind(Kind::Int64)).transpose()?;
+                model
+                    .forward_t(Some(&ids), numbers.as_ref(), None, None, None, None, None, false)
+                    .map_err(|error| TchError::Torch(error.to_string()))?
+                    .hidden_state
+            }
+            None => {
+                let words = Tensor::f_embedding(&self.words, &ids, -1, false, false)?;
+                self.bert.forward(&words, mask.as_ref())?
+            }
+        };
         let pooled = mean_pool(&hidden, mask.as_ref())?;
         let [sentiment, intents, stage, emotions, signals] = self.heads.forward(&pooled)?;
         let columns = [sentiment, intents, stage, emotions, signals, normalise(&pooled)?];
@@ -204,7 +151,7 @@ impl TorchEngine {
 }
 
 /// Makes the errors of a run those of a window.
-struct Failure(EngineError);
+pub(super) struct Failure(pub(super) EngineError);
 
 impl From<String> for Failure {
     fn from(reason: String) -> Self {
@@ -252,8 +199,8 @@ impl Engine for TorchEngine {
         self.check(window)?;
         // A panic in an earlier batch may have left gradients switched off.
         let length = padded(window.ids.len()).min(self.positions);
-        let gradients = || tch::with_grad(|| self.gradients(window, targets, length));
-        catch_unwind(AssertUnwindSafe(gradients))
+        let attribute = || tch::with_grad(|| self.attribute(window, targets, length));
+        catch_unwind(AssertUnwindSafe(attribute))
             .unwrap_or_else(|_| Err(Failure::from("libtorch panicked".to_owned())))
             .map_err(|failure| failure.0)
     }
@@ -272,40 +219,4 @@ fn finite(output: WindowOutput) -> Result<WindowOutput, EngineError> {
         return Ok(output);
     }
     Err(EngineError::Runtime("the encoder gave a number that is not finite".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::nlp::tokens::Tokens;
-    use std::path::Path;
-
-    #[test]
-    fn padding_takes_no_part_in_an_explanation() {
-        let pack = Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/core")).unwrap();
-        let tokens = Tokens::load(&pack).unwrap();
-        for precision in [Precision::Reference, Precision::F32] {
-            let options = TorchOptions { precision, ..TorchOptions::default() };
-            let engine = TorchEngine::load(&pack, options).unwrap();
-            for text in ["the parcel came late and broken", "Il servizio è stato pessimo"] {
-                let window = tokens.windows(text).unwrap().remove(0);
-                let targets = [
-                    Target { kind: LabelKind::Sentiment, label: 0 },
-                    Target { kind: LabelKind::Stage, label: 4 },
-                ];
-                let weights = |more: usize| {
-                    let length = window.ids.len() + more;
-                    engine.gradients(&window, &targets, length).map_err(|failure| failure.0).unwrap()
-                };
-                let bare = weights(0);
-                let top = bare.iter().flatten().map(|weight| weight.abs()).fold(0.0, f32::max);
-                assert!(top > 0.0);
-                for padding in [1, 5, 40] {
-                    for (a, b) in bare.iter().flatten().zip(weights(padding).iter().flatten()) {
-                        assert!((a - b).abs() < 1e-3 * top, "{text} {padding}: {a} {b}");
-                    }
-                }
-            }
-        }
-    }
 }

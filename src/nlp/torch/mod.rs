@@ -4,5 +4,6 @@
 mod batch;
 pub mod bert;
 mod engine;
+mod explain;
 
 pub use engine::{Precision, TorchEngine, TorchOptions};
