@@ -340,8 +340,8 @@ fn next_work(shared: &Shared) -> Option<Work> {
                 state.answered = true;
                 return Some(Work::Batch(jobs));
             }
-            // No batch is due: another explanation holds nobody up.
-            Next::Wait(_) | Next::Idle if !state.questions.is_empty() => {
+            // No window waits: another explanation holds nobody up.
+            Next::Idle if !state.questions.is_empty() => {
                 state.answered = true;
                 state
             }

@@ -139,7 +139,7 @@ impl Bert {
         // tch 0.17 cannot leave the mask of attention out: nothing padded is a mask of zeros.
         let bias = match mask {
             Some(mask) => additive(mask, self.kinds.matmul)?,
-            None => Tensor::f_zeros([1, 1, 1, length], (self.kinds.matmul, words.device()))?,
+            None => Tensor::f_zeros([1, 1, 1, length], (self.kinds.matmul, embedded.device()))?,
         };
         let bias = bias.f_expand([batch, self.heads, length, length], false)?;
         for layer in &self.layers {
