@@ -145,7 +145,7 @@ fn train_pairs(
     let settings = &recipe.align;
     let lengths: Vec<usize> = pairs.iter().map(|pair| pair.italian.len()).collect();
     let mut shuffle = Shuffle::new(recipe.seed ^ 0xA11);
-    let mut optimizer = Optimizer::new(student)?;
+    let mut optimizer = Optimizer::new(student, 0.0)?;
     let mut checkpoint = Checkpoint::new(output, format!("{settings:?} {} {}", recipe.seed, pairs.len()))?;
     let (begin, mut average) = checkpoint.resume(&mut optimizer)?.unwrap_or((0, 0.0));
     let mut batches = Vec::new();

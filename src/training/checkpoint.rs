@@ -92,7 +92,7 @@ mod tests {
     fn only_the_same_run_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let student = tiny();
-        let mut optimizer = Optimizer::new(&student).unwrap();
+        let mut optimizer = Optimizer::new(&student, 0.0).unwrap();
         let open = |fingerprint: &str| Checkpoint::new(folder.path(), fingerprint.to_owned()).unwrap();
         assert_eq!(open("a").resume(&mut optimizer).unwrap(), None);
         let mut checkpoint = open("a");

@@ -22,6 +22,8 @@ struct Moving {
     variable: Tensor,
     first: Tensor,
     second: Tensor,
+    /// Running mean of the variable's values.
+    mean: Tensor,
 }
 
 /// The optimiser with its state.
@@ -29,6 +31,7 @@ pub(super) struct Optimizer {
     dense: Vec<Moving>,
     table: Moving,
     step: i32,
+    mean_decay: f64,
 }
 
 /// Peak rates of a step.
@@ -40,10 +43,11 @@ pub(super) struct Rates {
 
 impl Optimizer {
     /// Takes the student's variables; the token table apart.
-    pub(super) fn new(student: &Student) -> Result<Self, TchError> {
+    pub(super) fn new(student: &Student, mean_decay: f64) -> Result<Self, TchError> {
         let moving = |(name, variable): (String, Tensor)| {
             let zeros = || Tensor::f_zeros_like(&variable).map(|tensor| tensor.detach());
-            Ok::<_, TchError>(Moving { first: zeros()?, second: zeros()?, name, variable })
+            let mean = tch::no_grad(|| variable.copy());
+            Ok::<_, TchError>(Moving { first: zeros()?, second: zeros()?, mean, name, variable })
         };
         let mut all: BTreeMap<String, Tensor> = student.store.variables().into_iter().collect();
         let name = crate::nlp::torch::bert::WORD_EMBEDDINGS.to_owned();
@@ -54,6 +58,20 @@ impl Optimizer {
             dense: all.into_iter().map(moving).collect::<Result<_, _>>()?,
             table: moving((name, table))?,
             step: 0,
+            mean_decay,
+        })
+    }
+
+    /// Puts the running means in the variables' place.
+    pub(super) fn settle(&self) -> Result<(), TchError> {
+        if self.mean_decay == 0.0 {
+            return Ok(());
+        }
+        tch::no_grad(|| {
+            for moving in self.dense.iter().chain([&self.table]) {
+                moving.variable.shallow_clone().f_copy_(&moving.mean)?;
+            }
+            Ok(())
         })
     }
 
@@ -86,6 +104,13 @@ impl Optimizer {
             }
             for part in touched {
                 self.table.step_rows(part, rates.encoder, self.step)?;
+            }
+            if self.mean_decay > 0.0 {
+                // The first steps count evenly: an early mean would remember the start for long.
+                let decay = self.mean_decay.min(f64::from(self.step) / f64::from(self.step + 9));
+                for moving in self.dense.iter_mut().chain([&mut self.table]) {
+                    let _ = moving.mean.f_lerp_(&moving.variable, 1.0 - decay)?;
+                }
             }
             loss.f_double_value(&[])
         })
@@ -124,8 +149,9 @@ impl Optimizer {
 }
 
 impl Moving {
-    fn parts(&self) -> [(&'static str, &Tensor); 3] {
-        [("value", &self.variable), ("first", &self.first), ("second", &self.second)]
+    fn parts(&self) -> [(&'static str, &Tensor); 4] {
+        let (first, second) = (("first", &self.first), ("second", &self.second));
+        [("value", &self.variable), first, second, ("mean", &self.mean)]
     }
 
     fn step(&mut self, gradient: &Tensor, rate: f64, step: i32) -> Result<(), TchError> {
@@ -198,7 +224,7 @@ mod tests {
         let student = tiny();
         let table = || student.store.variables()[crate::nlp::torch::bert::WORD_EMBEDDINGS].shallow_clone();
         let before = tch::no_grad(|| table().copy());
-        let losses = learn(&student, &mut Optimizer::new(&student).unwrap(), 20);
+        let losses = learn(&student, &mut Optimizer::new(&student, 0.9).unwrap(), 20);
         assert!(losses[19] < losses[0] * 0.7, "{losses:?}");
         let moved = (table() - before).abs().sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
         let moved = Vec::<f32>::try_from(moved).unwrap();
@@ -208,16 +234,31 @@ mod tests {
     }
 
     #[test]
+    fn the_mean_lags_behind_the_weights() {
+        let student = tiny();
+        let mut optimizer = Optimizer::new(&student, 0.99).unwrap();
+        let name = "encoder.layer.0.output.dense.weight";
+        let value = || tch::no_grad(|| student.store.variables()[name].copy());
+        let start = value();
+        learn(&student, &mut optimizer, 30);
+        let end = value();
+        optimizer.settle().unwrap();
+        let far = |from: &Tensor, to: &Tensor| (from - to).square().sum(Kind::Float).double_value(&[]);
+        assert!(far(&value(), &end) > 0.0);
+        assert!(far(&value(), &start) < far(&end, &start));
+    }
+
+    #[test]
     fn it_goes_on_where_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let student = tiny();
-        let mut optimizer = Optimizer::new(&student).unwrap();
+        let mut optimizer = Optimizer::new(&student, 0.9).unwrap();
         learn(&student, &mut optimizer, 3);
         optimizer.save(&path).unwrap();
         let on = learn(&student, &mut optimizer, 5);
         let other = tiny();
-        let mut optimizer = Optimizer::new(&other).unwrap();
+        let mut optimizer = Optimizer::new(&other, 0.9).unwrap();
         learn(&other, &mut optimizer, 1);
         optimizer.restore(&path).unwrap();
         assert_eq!(on, learn(&other, &mut optimizer, 5));

@@ -113,6 +113,10 @@ pub struct Tune {
     pub warm_up: f64,
     /// Dropout on the pooled vector.
     pub dropout: f64,
+    /// Dropout inside the encoder.
+    pub encoder_dropout: f64,
+    /// Part of the old in the running mean of the weights that the stage leaves behind; 0 leaves the last weights.
+    pub mean_decay: f64,
     /// Share of the tokens left out of every second text.
     pub token_dropout: f64,
     /// Part of each head in the loss.

@@ -17,6 +17,8 @@ pub(super) struct Student {
     pub(super) config: BertConfig,
     variables: HashMap<String, Tensor>,
     kinds: Kinds,
+    /// Dropout inside the encoder while it learns.
+    pub(super) dropout: f64,
 }
 
 /// Token vectors a batch has used: distinct ids and their rows, on which gradients gather.
@@ -48,7 +50,7 @@ impl Student {
         store.load_partial(folder.join("model.safetensors"))?;
         store.float();
         let variables = store.variables();
-        Ok(Self { store, config, variables, kinds })
+        Ok(Self { store, config, variables, kinds, dropout: 0.0 })
     }
 
     /// Puts `rows` behind the token vectors and notes the new size in the configuration.
@@ -72,7 +74,7 @@ impl Student {
             }
             Ok::<_, TchError>(())
         })?;
-        Ok(Self { store, config, variables, kinds })
+        Ok(Self { store, config, variables, kinds, dropout: 0.0 })
     }
 
     fn table(&self) -> Result<&Tensor, TchError> {
@@ -90,7 +92,7 @@ impl Student {
         let rows =
             tch::no_grad(|| self.table()?.f_index_select(0, &distinct))?.detach().set_requires_grad(true);
         let words = Tensor::f_embedding(&rows, &places, -1, false, false)?;
-        let bert = Bert::new(&self.variables, &self.config, self.kinds)?;
+        let bert = Bert::new(&self.variables, &self.config, self.kinds)?.with_dropout(self.dropout);
         let pooled = mean_pool(&bert.forward(&words, mask.as_ref())?, mask.as_ref())?;
         Ok((pooled, Touched { ids: distinct, rows }))
     }
@@ -166,7 +168,7 @@ pub(super) fn tiny() -> Student {
     let store = nn::VarStore::new(Device::Cpu);
     reference(&store.root(), &config);
     let variables = store.variables();
-    Student { store, config, variables, kinds: Kinds::F32 }
+    Student { store, config, variables, kinds: Kinds::F32, dropout: 0.0 }
 }
 
 #[cfg(test)]

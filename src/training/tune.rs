@@ -122,9 +122,10 @@ pub fn run(
     let mix = mix(recipe, data, own, &tokens)?;
 
     tch::manual_seed(recipe.seed as i64);
-    let student = Student::load(aligned, kinds(recipe))?;
+    let mut student = Student::load(aligned, kinds(recipe))?;
+    student.dropout = recipe.tune.encoder_dropout;
     let heads = AllHeads::new(&student, &mix.auxiliary);
-    let mut optimizer = Optimizer::new(&student)?;
+    let mut optimizer = Optimizer::new(&student, recipe.tune.mean_decay)?;
     let fingerprint = format!("{:?} {} {} {}", recipe.tune, recipe.seed, mix.draws.len(), mix.pairs.len());
     let checkpoint = Checkpoint::new(output, fingerprint)?;
     let begin = match checkpoint.resume(&mut optimizer)? {
@@ -309,6 +310,7 @@ fn fit(
         progress(Progress { step: step + 1, steps, loss: average });
         run.checkpoint.after(&run.optimizer, step + 1, average)?;
     }
+    run.optimizer.settle()?;
     run.checkpoint.finish()?;
     Ok(steps)
 }

@@ -69,6 +69,8 @@ pub struct Bert {
     norm: Affine,
     heads: i64,
     kinds: Kinds,
+    /// Share of the values left out at random; only in training.
+    dropout: f64,
 }
 
 impl Bert {
@@ -116,7 +118,18 @@ impl Bert {
             norm: affine("embeddings.LayerNorm", Kind::Float)?,
             heads: config.num_attention_heads,
             kinds,
+            dropout: 0.0,
         })
+    }
+
+    /// With dropout after the embeddings, in the attention, and on what each layer adds, as BERT is trained.
+    #[must_use]
+    pub fn with_dropout(self, share: f64) -> Self {
+        Self { dropout: share, ..self }
+    }
+
+    fn thinned(&self, x: Tensor) -> Result<Tensor, TchError> {
+        if self.dropout == 0.0 { Ok(x) } else { x.f_dropout(self.dropout, true) }
     }
 
     /// Hidden states `[batch, length, hidden]` from token vectors of that shape. `mask` is `[batch, length]`, true for
@@ -135,7 +148,7 @@ impl Bert {
     /// Hidden states from what [`Bert::embed`] gives.
     pub fn encode(&self, embedded: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, TchError> {
         let (batch, length, hidden) = embedded.size3()?;
-        let mut stream = embedded.f_to_kind(self.kinds.stream)?;
+        let mut stream = self.thinned(embedded.f_to_kind(self.kinds.stream)?)?;
         // tch 0.17 cannot leave the mask of attention out: nothing padded is a mask of zeros.
         let bias = match mask {
             Some(mask) => additive(mask, self.kinds.matmul)?,
@@ -152,14 +165,16 @@ impl Bert {
                 &parts.f_select(0, 1)?,
                 &parts.f_select(0, 2)?,
                 Some(&bias),
-                0.0,
+                self.dropout,
                 false,
                 None,
             )?;
             let context = context.f_transpose(1, 2)?.f_reshape([batch, length, hidden])?;
-            stream = layer.attention_norm.norm(&stream.f_add(&layer.attended.linear(&context)?)?)?;
+            let attended = self.thinned(layer.attended.linear(&context)?)?;
+            stream = layer.attention_norm.norm(&stream.f_add(&attended)?)?;
             let inner = layer.up.linear(&stream.f_to_kind(self.kinds.matmul)?)?.f_gelu("none")?;
-            stream = layer.output_norm.norm(&stream.f_add(&layer.down.linear(&inner)?)?)?;
+            let outer = self.thinned(layer.down.linear(&inner)?)?;
+            stream = layer.output_norm.norm(&stream.f_add(&outer)?)?;
         }
         Ok(stream)
     }
