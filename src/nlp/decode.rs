@@ -127,7 +127,13 @@ mod tests {
     }
 
     fn softmax_head(labels: &[&str], temperature: f32, threshold: f32) -> SoftmaxHead {
-        SoftmaxHead { labels: names(labels), temperature, threshold, secondary_threshold: 0.2 }
+        SoftmaxHead {
+            labels: names(labels),
+            temperature,
+            threshold,
+            secondary_threshold: 0.2,
+            abstention_confidence: 0.5,
+        }
     }
 
     fn heads() -> Heads {

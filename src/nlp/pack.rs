@@ -57,6 +57,13 @@ pub struct SoftmaxHead {
     pub threshold: f32,
     /// Further labels count when their calibrated probability reaches this; 0…1.
     pub secondary_threshold: f32,
+    /// Confidence of an abstention: the share of them that were right on development data; 0…1.
+    #[serde(default = "half")]
+    pub abstention_confidence: f32,
+}
+
+fn half() -> f32 {
+    0.5
 }
 
 /// A head of independent labels.

@@ -75,6 +75,20 @@ pub fn abstain_threshold(rows: &[(Vec<f32>, Option<usize>)]) -> f32 {
     best_of((10..=50).map(|percent| percent as f32 / 100.0), worth)
 }
 
+/// Share of the abstentions below a threshold that are right, one half standing in for two of them. Rows as for
+/// [`abstain_threshold`].
+pub fn abstention_confidence(threshold: f32, rows: &[(Vec<f32>, Option<usize>)]) -> f32 {
+    let abstained = |(probabilities, _): &&(Vec<f32>, Option<usize>)| {
+        probabilities.iter().all(|probability| *probability < threshold)
+    };
+    let (mut right, mut all) = (1.0, 2.0);
+    for (_, truth) in rows.iter().filter(abstained) {
+        all += 1.0;
+        right += f32::from(u8::from(truth.is_none()));
+    }
+    right / all
+}
+
 /// Probability from which a second intent counts, between 0.1 and 0.5: best F1 of what stands behind the first intent.
 /// Rows are calibrated probabilities and the true labels, the first one first.
 pub fn secondary_threshold(rows: &[(Vec<f32>, &[usize])]) -> f32 {
@@ -138,7 +152,13 @@ mod tests {
 
     fn head() -> SoftmaxHead {
         let labels = vec!["a".to_owned(), "b".to_owned()];
-        SoftmaxHead { labels, temperature: 1.0, threshold: 0.0, secondary_threshold: 0.5 }
+        SoftmaxHead {
+            labels,
+            temperature: 1.0,
+            threshold: 0.0,
+            secondary_threshold: 0.5,
+            abstention_confidence: 0.5,
+        }
     }
 
     #[test]
@@ -168,6 +188,8 @@ mod tests {
         ];
         let threshold = abstain_threshold(&rows);
         assert!(threshold > 0.3 && threshold <= 0.5, "{threshold}");
+        assert_eq!(abstention_confidence(threshold, &rows), 3.0 / 4.0);
+        assert_eq!(abstention_confidence(threshold, &[]), 0.5);
     }
 
     #[test]

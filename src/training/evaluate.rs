@@ -8,7 +8,7 @@ use super::metrics::Judged;
 use super::target::StageTarget;
 use super::{TrainError, file};
 use crate::interaction::{Channel, sample};
-use crate::nlp::decode::{decode, softmax};
+use crate::nlp::decode::decode;
 use crate::nlp::engine::{Engine, Window, WindowOutput};
 use crate::nlp::merge::{Part, merge};
 use crate::nlp::pack::{Heads, SoftmaxHead};
@@ -176,15 +176,6 @@ fn answer(
         .collect();
     let merged = merge(heads, &parts);
     let place = |name: &str| labels.iter().position(|label| label == name);
-    // Without an answer the confidence is what the abstaining leaves to others: one less the best probability.
-    let abstained = || {
-        let best = outputs.iter().flat_map(|output| match task {
-            Task::Sentiment => softmax(&heads.sentiment, &output.sentiment),
-            Task::Intent => softmax(&heads.intents, &output.intents),
-            Task::Stage => softmax(&heads.stage, &output.stage),
-        });
-        1.0 - best.fold(0.0, f32::max)
-    };
     let found = match task {
         Task::Sentiment => {
             let best =
@@ -194,11 +185,11 @@ fn answer(
         }
         Task::Intent => match merged.intents.first() {
             Some((name, confidence)) => place(name).map(|at| (at, *confidence)),
-            None => place("other").map(|at| (at, abstained())),
+            None => place("other").map(|at| (at, heads.intents.abstention_confidence)),
         },
         Task::Stage => match merged.stage {
             Some((stage, confidence)) => place(stage.as_str()).map(|at| (at, confidence)),
-            None => place(NOBODY).map(|at| (at, abstained())),
+            None => place(NOBODY).map(|at| (at, heads.stage.abstention_confidence)),
         },
     };
     found.unwrap_or((0, 0.0))

@@ -7,7 +7,7 @@ use super::TrainError;
 use super::metrics::{Judged, figures};
 use super::pack::calibrate_heads;
 use super::target::{Row, StageTarget, Target};
-use crate::nlp::decode::{decode, sigmoid, softmax};
+use crate::nlp::decode::{decode, sigmoid};
 use crate::nlp::engine::{Engine, WindowOutput};
 use crate::nlp::labels::INTENTS;
 use crate::nlp::pack::{Heads, Pack};
@@ -162,19 +162,17 @@ fn judge(heads: &Heads, row: &Answered<'_>, judged: &mut BTreeMap<(String, &'sta
             let at = heads.stage.labels.iter().position(|name| name == label.as_str())?;
             Some((at, confidence))
         });
-        let strongest = softmax(&heads.stage, &row.output.stage).into_iter().fold(0.0, f32::max);
-        let (predicted, confidence) = best.unwrap_or((nobody, 1.0 - strongest));
+        let (predicted, confidence) = best.unwrap_or((nobody, heads.stage.abstention_confidence));
         tally("stage", Judged { truth, predicted, confidence });
     }
     if let Some(labels) = row.target().intents.as_deref() {
         let other = INTENTS.iter().position(|label| *label == "other").unwrap_or(0);
         let truth = labels.first().copied().unwrap_or(other);
-        let strongest = decoded.intent_probabilities.iter().copied().fold(0.0, f32::max);
         let (predicted, confidence) = match decoded.intents.first() {
             Some((name, confidence)) => {
                 (INTENTS.iter().position(|label| label == name).unwrap_or(other), *confidence)
             }
-            None => (other, 1.0 - strongest),
+            None => (other, heads.intents.abstention_confidence),
         };
         tally("intent", Judged { truth, predicted, confidence });
         let either = if labels.contains(&predicted) { predicted } else { truth };

@@ -139,6 +139,7 @@ pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
         })
         .collect();
     heads.intents.threshold = calibrate::abstain_threshold(&rows);
+    heads.intents.abstention_confidence = calibrate::abstention_confidence(heads.intents.threshold, &rows);
     let rows: Vec<(Vec<f32>, &[usize])> =
         intents.iter().map(|(logits, labels)| (softmax(&heads.intents, logits), *labels)).collect();
     heads.intents.secondary_threshold = calibrate::secondary_threshold(&rows);
@@ -163,6 +164,7 @@ pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
         })
         .collect();
     heads.stage.threshold = calibrate::abstain_threshold(&rows);
+    heads.stage.abstention_confidence = calibrate::abstention_confidence(heads.stage.threshold, &rows);
 
     let emotions: Vec<(&[f32], &[usize])> = answered
         .iter()

@@ -38,6 +38,7 @@ pub fn core_heads() -> Heads {
         temperature: 1.0,
         threshold: 0.0,
         secondary_threshold: 0.5,
+        abstention_confidence: 0.5,
     };
     let sigmoid = |labels: Vec<String>| {
         let thresholds = vec![0.5; labels.len()];

@@ -24,6 +24,7 @@ pub fn manifest() -> Heads {
         temperature: 1.0,
         threshold,
         secondary_threshold,
+        abstention_confidence: 0.5,
     };
     let sigmoid =
         |labels: Vec<String>| SigmoidHead { thresholds: vec![0.5; labels.len()], labels, temperature: 1.0 };
