@@ -8,12 +8,10 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Outcome, eval_signals};
-use crate::config::{Config, EngineKind};
-use crate::nlp::analyzer::Model;
+use super::{Outcome, eval_signals, setup};
+use crate::config::Config;
 use crate::nlp::engine::Engine;
 use crate::nlp::pack::Heads;
-use crate::nlp::scripted::ScriptedEngine;
 use crate::nlp::windows::WindowMaker;
 use crate::training::evaluate::{self, Labelled, evaluate, read_csv, read_development};
 use crate::training::metrics::{Figures, Judged, figures};
@@ -124,42 +122,9 @@ fn write_mistakes(
 type Parts = (Heads, Box<dyn WindowMaker>, Box<dyn Engine>);
 
 fn model(config: &Config) -> anyhow::Result<Parts> {
-    match config.engine.kind {
-        EngineKind::Scripted => {
-            let model = Model::scripted();
-            Ok((model.heads, model.windows, Box::new(ScriptedEngine)))
-        }
-        EngineKind::Torch => torch(config),
-    }
-}
-
-#[cfg(feature = "torch")]
-fn torch(config: &Config) -> anyhow::Result<Parts> {
-    use super::Hinted;
-    use crate::nlp::pack::{Pack, PackError};
-    use crate::nlp::tokens::Tokens;
-    use crate::nlp::torch::{TorchEngine, TorchOptions};
-
-    let options = TorchOptions {
-        threads: config.engine.threads,
-        batch_tokens: config.engine.batch_tokens,
-        ..TorchOptions::default()
-    };
-    let load = || -> Result<Parts, PackError> {
-        let pack = Pack::open(&config.engine.pack)?;
-        let tokens = Tokens::load(&pack)?;
-        let engine = TorchEngine::load(&pack, options)?;
-        Ok((pack.manifest.heads.clone(), Box::new(tokens), Box::new(engine)))
-    };
-    load().context(Hinted::new(
-        format!("the model pack {} cannot be used", config.engine.pack.display()),
-        "name its folder with --pack or in engine.pack of smista.toml",
-    ))
-}
-
-#[cfg(not(feature = "torch"))]
-fn torch(_config: &Config) -> anyhow::Result<Parts> {
-    Err(super::Hinted::new("this build has no torch engine", "build with feature torch").into())
+    let (model, mut build) = setup::model(config)?;
+    let engine = build().map_err(|error| setup::engine_error(config, error))?;
+    Ok((model.heads, model.windows, engine))
 }
 
 const CONFUSIONS: usize = 12;

@@ -1,5 +1,7 @@
 //! What several commands build from the configuration: files found, logging, analyzer, policy, store, pipeline.
 
+pub mod checkpoints;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -26,6 +28,7 @@ use crate::worker::{self, LaneContext, Pipeline};
 pub fn resolve_paths(config: &mut Config, file: Option<&Path>) {
     let base = file.and_then(Path::parent);
     config.engine.pack = find_pack(&config.engine.pack, base, std::env::current_exe().ok().as_deref());
+    checkpoints::resolve(&mut config.engine.replace, base, checkpoints::hub_cache().as_deref());
     if let (Some(path), Some(base)) = (&config.policy.path, base)
         && base.join(path).is_file()
     {
@@ -80,48 +83,69 @@ fn blocking_analyzer(config: &Config) -> anyhow::Result<Arc<Analyzer>> {
         batch_wait: Duration::from_millis(config.engine.batch_wait_ms),
         ..EngineSettings::default()
     };
-    let (model, engine) = match config.engine.kind {
-        EngineKind::Scripted => {
-            let build = || -> Result<Box<dyn Engine>, PackError> { Ok(Box::new(ScriptedEngine)) };
-            (Model::scripted(), EngineHandle::spawn(build, settings)?)
-        }
-        EngineKind::Torch => torch(config, settings)?,
-    };
+    let (model, build) = model(config)?;
+    let engine = EngineHandle::spawn(build, settings).map_err(|error| engine_error(config, error))?;
     let languages = &config.interaction.languages;
     let analyzer = Analyzer::new(model, engine, languages, &config.interaction.default_language)
         .context("the analysis cannot be set up")?;
     Ok(Arc::new(analyzer))
 }
 
+/// Builds the engine, on the thread where it will live.
+pub type Build = Box<dyn FnMut() -> Result<Box<dyn Engine>, PackError> + Send>;
+
+/// What the configuration asks for: the pack or the scripted engine, with the checkpoints that replace heads.
+pub fn model(config: &Config) -> anyhow::Result<(Model, Build)> {
+    let (mut model, build): (Model, Build) = match config.engine.kind {
+        EngineKind::Scripted => (Model::scripted(), Box::new(|| Ok(Box::new(ScriptedEngine)))),
+        EngineKind::Torch => torch(config)?,
+    };
+    let build = checkpoints::replace(config, &mut model.heads, &mut model.version, build)?;
+    Ok((model, build))
+}
+
+/// An engine that cannot be built, with its remedy.
+pub fn engine_error(config: &Config, error: PackError) -> anyhow::Error {
+    let hint = match error {
+        PackError::Checkpoint(error) => return checkpoints::error(*error),
+        _ if config.engine.kind == EngineKind::Scripted => return error.into(),
+        _ => {
+            "name its folder in engine.pack of smista.toml (or SMISTA_ENGINE__PACK); \
+             for a dry run without a model set SMISTA_ENGINE__KIND=scripted"
+        }
+    };
+    let what = format!("the model pack {} cannot be used", config.engine.pack.display());
+    anyhow::Error::new(error).context(Hinted::new(what, hint))
+}
+
 #[cfg(feature = "torch")]
-fn torch(config: &Config, settings: EngineSettings) -> anyhow::Result<(Model, EngineHandle)> {
+fn torch(config: &Config) -> anyhow::Result<(Model, Build)> {
     use crate::nlp::pack::Pack;
     use crate::nlp::tokens::Tokens;
-    use crate::nlp::torch::{TorchEngine, TorchOptions};
+    use crate::nlp::torch::TorchEngine;
 
-    let load = || -> Result<(Model, EngineHandle), PackError> {
+    let open = || -> Result<(Model, Build), PackError> {
         let pack = Pack::open(&config.engine.pack)?;
         let windows = Box::new(Tokens::load(&pack)?);
         let model = Model { heads: pack.manifest.heads.clone(), windows, version: pack.version.clone() };
-        let options = TorchOptions {
-            threads: config.engine.threads,
-            batch_tokens: config.engine.batch_tokens,
-            ..TorchOptions::default()
-        };
-        let build = move || -> Result<Box<dyn Engine>, PackError> {
-            Ok(Box::new(TorchEngine::load(&pack, options)?))
-        };
-        Ok((model, EngineHandle::spawn(build, settings)?))
+        let options = torch_options(config);
+        Ok((model, Box::new(move || Ok(Box::new(TorchEngine::load(&pack, options)?)))))
     };
-    load().context(Hinted::new(
-        format!("the model pack {} cannot be used", config.engine.pack.display()),
-        "name its folder in engine.pack of smista.toml (or SMISTA_ENGINE__PACK); \
-         for a dry run without a model set SMISTA_ENGINE__KIND=scripted",
-    ))
+    open().map_err(|error| engine_error(config, error))
+}
+
+/// How torch engines run.
+#[cfg(feature = "torch")]
+pub fn torch_options(config: &Config) -> crate::nlp::torch::TorchOptions {
+    crate::nlp::torch::TorchOptions {
+        threads: config.engine.threads,
+        batch_tokens: config.engine.batch_tokens,
+        ..crate::nlp::torch::TorchOptions::default()
+    }
 }
 
 #[cfg(not(feature = "torch"))]
-fn torch(_config: &Config, _settings: EngineSettings) -> anyhow::Result<(Model, EngineHandle)> {
+fn torch(_config: &Config) -> anyhow::Result<(Model, Build)> {
     Err(Hinted::new(
         "this build has no torch engine",
         "set engine.kind = \"scripted\" (or SMISTA_ENGINE__KIND=scripted), or build with feature torch",

@@ -1,6 +1,7 @@
 //! `smista.toml`. The annotated default file is embedded; the user's file and `SMISTA_*` variables are laid over it,
 //! unknown keys are refused, and [`Config::validate`] checks what types cannot.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -95,6 +96,68 @@ pub struct Engine {
     pub on_failure: OnEngineFailure,
     /// Which decisions say what words carried their labels.
     pub explain: Explain,
+    /// Checkpoints of your own in the place of heads of the pack.
+    #[serde(default)]
+    pub replace: Replace,
+}
+
+/// Hugging Face sequence-classification checkpoints that stand in for heads of the pack.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Replace {
+    /// Instead of the pack's sentiment.
+    pub sentiment: Option<Replacement>,
+    /// Instead of the pack's intents.
+    pub intents: Option<Replacement>,
+    /// Instead of the pack's journey stage.
+    pub stage: Option<Replacement>,
+    /// Instead of the pack's emotions; each label by itself.
+    pub emotions: Option<Replacement>,
+    /// Instead of the pack's signals; each label by itself.
+    pub signals: Option<Replacement>,
+}
+
+impl Replace {
+    /// The replacements there are, with their keys.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &Replacement)> {
+        let heads = [
+            ("sentiment", &self.sentiment),
+            ("intents", &self.intents),
+            ("stage", &self.stage),
+            ("emotions", &self.emotions),
+            ("signals", &self.signals),
+        ];
+        heads.into_iter().filter_map(|(name, replacement)| Some((name, replacement.as_ref()?)))
+    }
+
+    /// The same, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Replacement> {
+        [&mut self.sentiment, &mut self.intents, &mut self.stage, &mut self.emotions, &mut self.signals]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// One checkpoint and how its answers are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replacement {
+    /// Its folder, or the `org/name` of one in the local Hugging Face cache.
+    pub checkpoint: String,
+    /// From the checkpoint's labels to those of the head; a label that is already one of the head's needs no entry.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Logits are divided by this before softmax or sigmoid.
+    #[serde(default = "one")]
+    pub temperature: f32,
+    /// Below this probability a label does not count; the head's default when absent.
+    pub threshold: Option<f32>,
+    /// For intents: a second and third one count from here; the head's default when absent.
+    pub secondary_threshold: Option<f32>,
+}
+
+fn one() -> f32 {
+    1.0
 }
 
 /// Which decisions are explained.
@@ -264,6 +327,21 @@ impl Config {
             "journey.repeat_similarity must lie between 0 and 1",
         );
         check(self.journey.max_contacts >= 1, "journey.max_contacts must be at least 1");
+        for (head, replacement) in self.engine.replace.named() {
+            let shares = [replacement.threshold, replacement.secondary_threshold];
+            check(
+                shares.into_iter().flatten().all(|share| (0.0..=1.0).contains(&share)),
+                &format!("engine.replace.{head}: thresholds must lie between 0 and 1"),
+            );
+            check(
+                replacement.temperature > 0.0 && replacement.temperature.is_finite(),
+                &format!("engine.replace.{head}.temperature must be above 0"),
+            );
+            check(
+                !replacement.checkpoint.trim().is_empty(),
+                &format!("engine.replace.{head}.checkpoint must name a folder"),
+            );
+        }
         if faults.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(faults.join("; "))) }
     }
 }
@@ -321,5 +399,39 @@ mod tests {
     fn the_defaults_load() {
         let config = Config::load(None).unwrap();
         assert_eq!(config.broker.prefix, "smista");
+        assert_eq!(config.engine.replace, Replace::default());
+    }
+
+    #[test]
+    fn replacements_of_heads() {
+        let load = |text: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("smista.toml");
+            std::fs::write(&path, text).unwrap();
+            Config::load(Some(&path)).map(|config| config.engine.replace).map_err(|error| error.to_string())
+        };
+        let good = load(
+            "[engine.replace.emotions]\ncheckpoint = \"m\"\nlabels = { anger = \"anger\", LABEL_1 = \"-\" }\n",
+        );
+        let good = good.unwrap();
+        let [("emotions", replacement)] = good.named().collect::<Vec<_>>()[..] else {
+            panic!("{good:?}");
+        };
+        assert_eq!(replacement.labels.get("LABEL_1").map(String::as_str), Some("-"));
+        assert!((replacement.temperature - 1.0).abs() < f32::EPSILON && replacement.threshold.is_none());
+        for (text, expected) in [
+            ("[engine.replace.mood]\ncheckpoint = \"m\"\n", "mood"),
+            ("[engine.replace.stage]\ncheckpont = \"m\"\n", "checkpont"),
+            ("[engine.replace.stage]\nthreshold = 0.5\n", "checkpoint"),
+            ("[engine.replace.stage]\ncheckpoint = \" \"\n", "engine.replace.stage.checkpoint"),
+            (
+                "[engine.replace.stage]\ncheckpoint = \"m\"\ntemperature = 0.0\n",
+                "engine.replace.stage.temperature",
+            ),
+            ("[engine.replace.stage]\ncheckpoint = \"m\"\nthreshold = 40.0\n", "between 0 and 1"),
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
     }
 }

@@ -14,7 +14,8 @@ pub struct Window {
     pub text: Arc<str>,
 }
 
-/// Raw head outputs for one window: logits, before calibration, in the label order of the pack.
+/// Raw head outputs for one window: logits, before calibration, in the label order of the head: the pack's, unless a
+/// checkpoint replaces it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WindowOutput {
     /// `[negative, neutral, positive]`.

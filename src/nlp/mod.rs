@@ -3,6 +3,7 @@
 
 pub mod analyzer;
 pub mod batch;
+pub mod checkpoint;
 pub mod cues;
 pub mod decode;
 pub mod derive;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::checkpoint::CheckpointError;
+
 /// `pack.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,6 +134,9 @@ pub enum PackError {
         /// What is wrong.
         reason: String,
     },
+    /// A checkpoint that replaces a head cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] Box<CheckpointError>),
 }
 
 /// A pack whose files have been checked.
@@ -167,6 +172,6 @@ impl Pack {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

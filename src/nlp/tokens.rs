@@ -12,7 +12,7 @@ use super::pack::{Pack, PackError};
 use super::windows::PlacedWindow;
 
 /// Tokens that two windows share where a text had to be cut inside a sentence.
-const OVERLAP: usize = 16;
+pub(super) const OVERLAP: usize = 16;
 
 /// The tokenizer of a pack.
 #[derive(Debug, Clone)]
@@ -120,7 +120,7 @@ pub struct TokenError(pub String);
 
 /// Ranges of at most `capacity` tokens that cover all of them. `offsets` are the tokens' byte spans, `sentences` the
 /// byte positions where sentences begin, ascending.
-fn cut(offsets: &[(usize, usize)], sentences: &[usize], capacity: usize) -> Vec<Range<usize>> {
+pub(super) fn cut(offsets: &[(usize, usize)], sentences: &[usize], capacity: usize) -> Vec<Range<usize>> {
     let starts_sentence = |token: usize| {
         let (before, at) = (offsets[token - 1].0, offsets[token].0);
         let next = sentences.partition_point(|start| *start <= before);

@@ -15,6 +15,8 @@ mod offline;
 mod parity;
 mod policy;
 #[cfg(feature = "torch")]
+mod replace;
+#[cfg(feature = "torch")]
 mod samples;
 mod store;
 #[cfg(feature = "torch")]

@@ -56,12 +56,16 @@ pub struct TorchEngine {
 
 static THREADS: Once = Once::new();
 
+pub(super) fn set_threads(threads: usize) {
+    if threads > 0 {
+        THREADS.call_once(|| tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX)));
+    }
+}
+
 impl TorchEngine {
     /// Reads `config.json` and `model.safetensors` of the pack; half-precision weights become single.
     pub fn load(pack: &Pack, options: TorchOptions) -> Result<Self, PackError> {
-        if options.threads > 0 {
-            THREADS.call_once(|| tch::set_num_threads(i32::try_from(options.threads).unwrap_or(i32::MAX)));
-        }
+        set_threads(options.threads);
         let config_path = pack.dir.join("config.json");
         let text = std::fs::read_to_string(&config_path)
             .map_err(|source| PackError::Read { path: config_path.clone(), source })?;
