@@ -1,7 +1,7 @@
 //! A sequence-classification checkpoint in memory: its own tokenizer and one of rust-bert's models. Reads text, gives
 //! the logits of the head it stands in for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -276,7 +276,9 @@ fn fill(store: &nn::VarStore, weights: &Path, labels: usize) -> Result<(), Fault
     let mut read: HashMap<String, Tensor> =
         read.into_iter().map(|(name, tensor)| (current(name), tensor)).collect();
     let mut missing = Vec::new();
-    for (name, mut variable) in store.variables() {
+    // In order, so that the same fault has the same message.
+    let variables: BTreeMap<String, Tensor> = store.variables().into_iter().collect();
+    for (name, mut variable) in variables {
         let Some(found) = read.remove(&name) else {
             missing.push(name);
             continue;
@@ -296,7 +298,6 @@ fn fill(store: &nn::VarStore, weights: &Path, labels: usize) -> Result<(), Fault
     if missing.is_empty() {
         return Ok(());
     }
-    missing.sort();
     let more = missing.len().saturating_sub(SHOWN);
     let names = missing.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
