@@ -1,6 +1,8 @@
 //! Integration tests, one binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[cfg(feature = "torch")]
+mod accuracy;
 mod cli;
 mod support;
 
