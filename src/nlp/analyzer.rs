@@ -215,7 +215,13 @@ fn understand(
         (0..3).map(|at| (at, merged.sentiment[at])).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((1, 0.0));
     let label = SentimentLabel::ALL.get(at).copied().unwrap_or(SentimentLabel::Neutral);
     let (first, last) = thirds(pieces).unwrap_or((score, score));
-    let signals = merge_signals(&reading.cues, &merged.signals, places);
+    let believed: Vec<Cue> = reading
+        .cues
+        .iter()
+        .filter(|cue| cue.signal.is_none_or(|signal| !merged.doubted.contains(&signal)))
+        .cloned()
+        .collect();
+    let signals = merge_signals(&believed, &merged.signals, places);
     let mut found = Understanding {
         language: reading.language.clone(),
         sentiment: Sentiment {

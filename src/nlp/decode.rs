@@ -27,6 +27,8 @@ pub struct Decoded {
     pub emotions: Vec<(Emotion, f32)>,
     /// Signals that reached their thresholds, in pack order.
     pub signals: Vec<(SignalKind, f32)>,
+    /// Signals that count when a cue has found them too.
+    pub signals_backed: Vec<SignalKind>,
 }
 
 impl Decoded {
@@ -68,6 +70,7 @@ pub fn decode(heads: &Heads, output: &WindowOutput) -> Decoded {
         stage_probabilities,
         emotions: above(&heads.emotions, &output.emotions, Emotion::from_name),
         signals: above(&heads.signals, &output.signals, SignalKind::from_name),
+        signals_backed: backed(&heads.signals, &output.signals),
     }
 }
 
@@ -114,6 +117,15 @@ fn above<L>(head: &SigmoidHead, logits: &[f32], label: fn(&str) -> Option<L>) ->
         .collect()
 }
 
+/// Signals probable enough to back a cue.
+fn backed(head: &SigmoidHead, logits: &[f32]) -> Vec<SignalKind> {
+    let needed = head.with_cue.iter().copied().chain(std::iter::repeat(0.0));
+    let rows = head.labels.iter().zip(sigmoid(head, logits)).zip(needed);
+    rows.filter(|((_, probability), needed)| probability >= needed)
+        .filter_map(|((name, _), _)| SignalKind::from_name(name))
+        .collect()
+}
+
 fn argmax(values: &[f32]) -> Option<usize> {
     (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]))
 }
@@ -145,8 +157,14 @@ mod tests {
                 labels: names(&["anger", "joy"]),
                 temperature: 1.0,
                 thresholds: vec![0.5, 0.9],
+                with_cue: Vec::new(),
             },
-            signals: SigmoidHead { labels: names(&["fraud"]), temperature: 1.0, thresholds: vec![0.5] },
+            signals: SigmoidHead {
+                labels: names(&["fraud"]),
+                temperature: 1.0,
+                thresholds: vec![0.5],
+                with_cue: vec![0.1],
+            },
         }
     }
 
@@ -171,6 +189,9 @@ mod tests {
         assert!((probability - 0.880_797).abs() < 1e-4, "temperature 2 halves the logits");
         assert_eq!(decoded.emotions.iter().map(|(label, _)| *label).collect::<Vec<_>>(), [Emotion::Anger]);
         assert_eq!(decoded.signals, []);
+        assert_eq!(decoded.signals_backed, [SignalKind::Fraud], "not sure, but enough beside a cue");
+        let unthinkable = WindowOutput { signals: vec![-4.0], ..output };
+        assert_eq!(decode(&heads(), &unthinkable).signals_backed, []);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Merged {
     pub emotions: Vec<(Emotion, f32)>,
     /// In label order.
     pub signals: Vec<ModelSignal>,
+    /// Signals that no window finds probable enough to back a cue.
+    pub doubted: Vec<SignalKind>,
     /// L2-normalised mean.
     pub embedding: Vec<f32>,
 }
@@ -80,6 +82,10 @@ pub fn merge(heads: &Heads, parts: &[Part<'_>]) -> Merged {
     }
     merged.emotions.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     merged.signals = signals(parts);
+    let backed = |kind: &SignalKind| parts.iter().any(|part| part.decoded.signals_backed.contains(kind));
+    // A head that does not know a signal leaves it to the cues.
+    let known = |kind: &SignalKind| heads.signals.labels.iter().any(|label| label == kind.as_str());
+    merged.doubted = SignalKind::ALL.iter().copied().filter(|kind| known(kind) && !backed(kind)).collect();
     merged.embedding = embedding(parts);
     merged
 }

@@ -78,6 +78,9 @@ pub struct SigmoidHead {
     pub temperature: f32,
     /// One per label; 0…1.
     pub thresholds: Vec<f32>,
+    /// Probability from which a label counts that a cue rule has found; 0 lets the cue decide alone. Empty: 0 for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with_cue: Vec<f32>,
 }
 
 /// A data set that went into a pack.

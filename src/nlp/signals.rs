@@ -1,4 +1,6 @@
-//! One list of signals from what the cue rules, the model and the message's metadata say.
+//! One list of signals from what the cue rules and the model say. A signal counts when the head is sure of it by itself,
+//! or when a cue has found it and the head finds it at least thinkable; how probable each must be is fitted with the
+//! pack.
 
 use super::cues::Cue;
 use super::labels::SignalKind;

@@ -137,6 +137,50 @@ pub fn label_thresholds(head: &SigmoidHead, rows: &[(&[f32], &[usize])]) -> Vec<
         .collect()
 }
 
+/// One text for [`signal_thresholds`]: logits, the labels that hold, and for each label whether a cue rule found it.
+pub type CuedRow<'a> = (&'a [f32], &'a [usize], Vec<bool>);
+
+/// For each label of a head that works beside cue rules: the probability from which it counts alone, and that from
+/// which it counts when a cue has found it too. The pair with the best F1.5 is taken: a missed signal costs more
+/// than a false one. A label with few examples stays near one half alone and leaves the cue to itself.
+pub fn signal_thresholds(head: &SigmoidHead, rows: &[CuedRow<'_>]) -> (Vec<f32>, Vec<f32>) {
+    const ENOUGH: f64 = 20.0;
+    const BETA_SQUARED: f64 = 1.5 * 1.5;
+    const WITH_CUE: [f32; 9] = [0.0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3];
+    let probabilities: Vec<Vec<f32>> = rows.iter().map(|(logits, ..)| sigmoid(head, logits)).collect();
+    let (mut alone, mut with_cue) = (Vec::new(), Vec::new());
+    for label in 0..head.labels.len() {
+        let due = rows.iter().filter(|(_, truth, _)| truth.contains(&label)).count() as f64;
+        let score = |threshold: f32, cued: f32| {
+            let (mut right, mut said) = (0.0, 0.0);
+            for (probabilities, (_, truth, cues)) in probabilities.iter().zip(rows) {
+                let probability = probabilities.get(label).copied().unwrap_or_default();
+                let found = cues.get(label).copied().unwrap_or_default();
+                if probability >= threshold || (found && probability >= cued) {
+                    said += 1.0;
+                    right += f64::from(u8::from(truth.contains(&label)));
+                }
+            }
+            let whole = BETA_SQUARED * due + said;
+            if whole == 0.0 { 0.0 } else { (1.0 + BETA_SQUARED) * right / whole }
+        };
+        let (mut best, mut top) = ((0.5, 0.0), f64::NEG_INFINITY);
+        for cued in WITH_CUE {
+            for percent in (10..=80).step_by(4) {
+                let threshold = percent as f32 / 100.0;
+                let value = score(threshold, cued);
+                if value > top + 1e-9 {
+                    (best, top) = ((threshold, cued), value);
+                }
+            }
+        }
+        let trust = (due / ENOUGH).min(1.0) as f32;
+        alone.push(0.5 + (best.0 - 0.5) * trust);
+        with_cue.push(best.1 * trust);
+    }
+    (alone, with_cue)
+}
+
 /// The middle of the candidates that reach the greatest value.
 fn best_of(candidates: impl Iterator<Item = f32>, value: impl Fn(f32) -> f64) -> f32 {
     let valued: Vec<(f32, f64)> = candidates.map(|candidate| (candidate, value(candidate))).collect();
@@ -171,7 +215,12 @@ mod tests {
 
     #[test]
     fn independent_labels_are_cooled_alike() {
-        let head = SigmoidHead { labels: vec!["a".to_owned()], temperature: 1.0, thresholds: vec![0.5] };
+        let head = SigmoidHead {
+            labels: vec!["a".to_owned()],
+            temperature: 1.0,
+            thresholds: vec![0.5],
+            with_cue: Vec::new(),
+        };
         let (logits, yes, no): (&[f32], &[usize], &[usize]) = (&[6.0], &[0], &[]);
         let temperature =
             sigmoid_temperature(&head, &[(logits, yes), (logits, yes), (logits, yes), (logits, no)]);
@@ -202,8 +251,41 @@ mod tests {
     }
 
     #[test]
+    fn a_cue_lowers_the_bar_as_far_as_it_can_be_trusted() {
+        let head = SigmoidHead {
+            labels: vec!["a".to_owned()],
+            temperature: 1.0,
+            thresholds: vec![0.5],
+            with_cue: Vec::new(),
+        };
+        let (sure, thinkable, no): (&[f32], &[f32], &[f32]) = (&[3.0], &[-2.0], &[-6.0]);
+        let (yes, none): (&[usize], &[usize]) = (&[0], &[]);
+        // The cue is right where the head finds the label thinkable and wrong where it does not.
+        let rows: Vec<CuedRow<'_>> = [
+            (sure, yes, vec![false]),
+            (thinkable, yes, vec![true]),
+            (thinkable, none, vec![false]),
+            (thinkable, none, vec![false]),
+            (no, none, vec![true]),
+            (no, none, vec![true]),
+        ]
+        .into_iter()
+        .cycle()
+        .take(120)
+        .collect();
+        let (alone, with_cue) = signal_thresholds(&head, &rows);
+        assert!(alone[0] > 0.12 && alone[0] <= 0.8, "{alone:?}");
+        assert!(with_cue[0] > 0.003 && with_cue[0] < 0.12, "{with_cue:?}");
+    }
+
+    #[test]
     fn a_rare_label_keeps_a_threshold_near_one_half() {
-        let head = SigmoidHead { labels: vec!["a".to_owned()], temperature: 1.0, thresholds: vec![0.5] };
+        let head = SigmoidHead {
+            labels: vec!["a".to_owned()],
+            temperature: 1.0,
+            thresholds: vec![0.5],
+            with_cue: Vec::new(),
+        };
         let (low, high): (&[f32], &[f32]) = (&[-1.2], &[-5.0]);
         let (yes, no): (&[usize], &[usize]) = (&[0], &[]);
         let mut rows = vec![(low, yes), (high, no)];

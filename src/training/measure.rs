@@ -7,6 +7,7 @@ use super::TrainError;
 use super::metrics::{Judged, figures};
 use super::pack::calibrate_heads;
 use super::target::{Row, StageTarget, Target};
+use crate::nlp::cues::Cues;
 use crate::nlp::decode::{decode, sigmoid};
 use crate::nlp::engine::{Engine, WindowOutput};
 use crate::nlp::labels::INTENTS;
@@ -19,6 +20,8 @@ pub(super) struct Answered<'a> {
     row: &'a Row,
     language: &'a str,
     pub output: WindowOutput,
+    /// Names of the signals that cue rules find.
+    pub cues: Vec<String>,
 }
 
 impl Answered<'_> {
@@ -43,11 +46,17 @@ pub(super) fn answer<'a>(
             windows.push(window);
         }
     }
+    let cues = Cues::new(&["en".to_owned(), "it".to_owned()])
+        .map_err(|error| TrainError::content(&pack.dir, error))?;
     let outputs = engine.infer(&windows);
     kept.into_iter()
         .zip(outputs)
         .map(|((row, language), output)| match output {
-            Ok(output) => Ok(Answered { row, language, output }),
+            Ok(output) => {
+                let found = cues.find(&row.text).into_iter().filter_map(|cue| cue.signal);
+                let cues = found.map(|signal| signal.as_str().to_owned()).collect();
+                Ok(Answered { row, language, output, cues })
+            }
             Err(error) => Err(TrainError::content(&pack.dir, error)),
         })
         .collect()
@@ -198,7 +207,10 @@ fn judge(heads: &Heads, row: &Answered<'_>, judged: &mut BTreeMap<(String, &'sta
         let tally = judged.entry((language.clone(), task)).or_default();
         let [right, wrong, missed] = tally.independent.get_or_insert_default();
         for (label, probability) in sigmoid(head, logits).into_iter().enumerate() {
-            let said = head.thresholds.get(label).is_some_and(|threshold| probability >= *threshold);
+            let cued = task == "signals" && row.cues.iter().any(|cue| *cue == head.labels[label]);
+            let backed = cued && probability >= head.with_cue.get(label).copied().unwrap_or_default();
+            let said =
+                backed || head.thresholds.get(label).is_some_and(|threshold| probability >= *threshold);
             let due = truth.contains(&label);
             *right += usize::from(said && due);
             *wrong += usize::from(said && !due);

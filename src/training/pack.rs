@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
 use super::align::Aligned;
+use super::calibrate::CuedRow;
 use super::examples::Example;
 use super::measure::{Answered, answer, cross_fitted, rounded};
 use super::recipe::Recipe;
@@ -177,7 +178,15 @@ pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
         .filter_map(|row| Some((row.output.signals.as_slice(), row.target().signals.as_deref()?)))
         .collect();
     heads.signals.temperature = calibrate::sigmoid_temperature(&heads.signals, &signals);
-    heads.signals.thresholds = calibrate::label_thresholds(&heads.signals, &signals);
+    let cued: Vec<CuedRow<'_>> = answered
+        .iter()
+        .filter_map(|row| {
+            let truth = row.target().signals.as_deref()?;
+            let found = heads.signals.labels.iter().map(|label| row.cues.iter().any(|cue| cue == label));
+            Some((row.output.signals.as_slice(), truth, found.collect()))
+        })
+        .collect();
+    (heads.signals.thresholds, heads.signals.with_cue) = calibrate::signal_thresholds(&heads.signals, &cued);
 }
 
 fn model_card(manifest: &PackManifest, aligned: &Aligned) -> String {

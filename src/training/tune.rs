@@ -42,7 +42,7 @@ pub fn core_heads() -> Heads {
     };
     let sigmoid = |labels: Vec<String>| {
         let thresholds = vec![0.5; labels.len()];
-        SigmoidHead { labels, temperature: 1.0, thresholds }
+        SigmoidHead { labels, temperature: 1.0, thresholds, with_cue: Vec::new() }
     };
     let of = |all: Vec<&str>| names(&all);
     Heads {

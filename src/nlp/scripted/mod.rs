@@ -26,8 +26,12 @@ pub fn manifest() -> Heads {
         secondary_threshold,
         abstention_confidence: 0.5,
     };
-    let sigmoid =
-        |labels: Vec<String>| SigmoidHead { thresholds: vec![0.5; labels.len()], labels, temperature: 1.0 };
+    let sigmoid = |labels: Vec<String>| SigmoidHead {
+        thresholds: vec![0.5; labels.len()],
+        labels,
+        temperature: 1.0,
+        with_cue: Vec::new(),
+    };
     let names = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
     Heads {
         sentiment: softmax(SentimentLabel::ALL.iter().map(ToString::to_string).collect(), 0.0, 1.0),
