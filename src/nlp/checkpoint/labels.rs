@@ -188,6 +188,7 @@ impl Mapped {
             labels: labels.clone(),
             temperature: self.temperature,
             thresholds: vec![self.threshold; labels.len()],
+            with_cue: Vec::new(),
         };
         match head {
             Head::Sentiment => heads.sentiment = softmax(),
