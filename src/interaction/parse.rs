@@ -9,7 +9,7 @@ use super::fields::{Checked, Content, bad, read};
 use super::identity::hash_identity;
 use super::model::{Attachment, Author, Channel, CleanText, Interaction, Ratings, Turn};
 use super::normalise::normalise;
-use super::redact::{redact, redact_attribute, redact_name, redact_url};
+use super::redact::{redact, redact_attribute, redact_name, redact_together, redact_url};
 use super::text::one_line;
 use super::wire::{WireAttachment, WireTurn};
 use super::{call, chat, email, json, messaging, review, sms, social, survey};
@@ -114,6 +114,7 @@ fn build(checked: Checked, context: &ParseContext<'_>) -> Result<Interaction, Wi
         }
         heard.turns.push(Spoken::new(checked.author, String::new()));
     }
+    redact_turns(&mut subject, &mut heard.turns);
     let attachments = heard.attachments.into_iter().chain(checked.attachments).map(attachment).collect();
     Ok(Interaction {
         message_id: checked.message_id,
@@ -124,7 +125,7 @@ fn build(checked: Checked, context: &ParseContext<'_>) -> Result<Interaction, Wi
         author: checked.author,
         sent_at: checked.sent_at,
         language_hint: checked.language,
-        subject: subject.map(|subject| CleanText::new(redact(&subject))),
+        subject: subject.map(CleanText::new),
         turns: heard.turns.into_iter().map(seal).collect(),
         ratings: checked.ratings,
         attributes: attributes(checked.attributes)?,
@@ -175,10 +176,29 @@ fn hear_turns(turns: Vec<WireTurn>, channel: Channel) -> Result<Heard, WireError
     Ok(Heard { turns: spoken, ..Heard::default() })
 }
 
+/// Later rooms read the subject and the customer's turns as one text, and sometimes all turns: so they are redacted.
+fn redact_turns(subject: &mut Option<String>, turns: &mut [Spoken]) {
+    let mut together = |wanted: &dyn Fn(&Spoken) -> bool, subject: &mut Option<String>| {
+        let mut parts: Vec<String> = subject.iter().cloned().collect();
+        parts.extend(turns.iter().filter(|turn| wanted(turn)).map(|turn| turn.text.clone()));
+        redact_together(&mut parts);
+        let mut parts = parts.into_iter();
+        if subject.is_some() {
+            *subject = parts.next();
+        }
+        for (turn, text) in turns.iter_mut().filter(|turn| wanted(turn)).zip(parts) {
+            turn.text = text;
+        }
+    };
+    together(&|turn| turn.speaker == Author::Customer, subject);
+    together(&|turn| turn.speaker != Author::Customer, &mut None);
+    together(&|_| true, subject);
+}
+
 fn seal(turn: Spoken) -> Turn {
     Turn {
         speaker: turn.speaker,
-        text: CleanText::new(redact(&turn.text)),
+        text: CleanText::new(turn.text),
         start_ms: turn.start_ms,
         end_ms: turn.end_ms,
         confidence: turn.confidence,

@@ -103,8 +103,56 @@ fn percent_decoded(part: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Redacts texts that stand one after another in a conversation, each by itself and then as one: a number dictated in
+/// two turns is found too, and every part of it is replaced.
+pub(super) fn redact_together(parts: &mut [String]) {
+    for part in parts.iter_mut() {
+        *part = redact(part);
+    }
+    for _ in 0..ROUNDS {
+        let joined = parts.join(" ");
+        let mut starts = Vec::with_capacity(parts.len());
+        let mut at = 0;
+        for part in parts.iter() {
+            starts.push(at);
+            at += part.len() + 1;
+        }
+        let mut changed = false;
+        for Found { start, end, kind } in find(&joined).into_iter().rev() {
+            // Behind the first part that the span touches, so that earlier places stay where they are.
+            for (part, from) in parts.iter_mut().zip(&starts).rev() {
+                let (own_start, own_end) = (start.max(*from), end.min(from + part.len()));
+                if own_start < own_end {
+                    part.replace_range(own_start - from..own_end - from, kind.placeholder());
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+}
+
 /// One round; `None` when nothing was found.
 fn round(text: &str) -> Option<String> {
+    let found = find(text);
+    if found.is_empty() {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for Found { start, end, kind } in found {
+        out.push_str(text.get(at..start).unwrap_or_default());
+        out.push_str(kind.placeholder());
+        at = end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    Some(out)
+}
+
+/// What there is to replace, in order, nothing overlapping.
+fn find(text: &str) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     email::find(text, &mut found);
     secret::find(text, &mut found);
@@ -115,9 +163,6 @@ fn round(text: &str) -> Option<String> {
         phone::find(text, &mut found);
     }
     numbers::find_spoken(text, &mut found);
-    if found.is_empty() {
-        return None;
-    }
     found.sort_unstable_by_key(|found| (found.start, found.end));
     let mut merged: Vec<Found> = Vec::with_capacity(found.len());
     for next in found {
@@ -129,15 +174,7 @@ fn round(text: &str) -> Option<String> {
             _ => merged.push(next),
         }
     }
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    for Found { start, end, kind } in merged {
-        out.push_str(text.get(at..start).unwrap_or_default());
-        out.push_str(kind.placeholder());
-        at = end;
-    }
-    out.push_str(text.get(at..).unwrap_or_default());
-    Some(out)
+    merged
 }
 
 #[cfg(test)]

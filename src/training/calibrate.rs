@@ -141,15 +141,19 @@ pub fn label_thresholds(head: &SigmoidHead, rows: &[(&[f32], &[usize])]) -> Vec<
 pub type CuedRow<'a> = (&'a [f32], &'a [usize], Vec<bool>);
 
 /// For each label of a head that works beside cue rules: the probability from which it counts alone, and that from
-/// which it counts when a cue has found it too. The pair with the best F1.5 is taken: a missed signal costs more
-/// than a false one. A label with few examples stays near one half alone and leaves the cue to itself.
-pub fn signal_thresholds(head: &SigmoidHead, rows: &[CuedRow<'_>]) -> (Vec<f32>, Vec<f32>) {
+/// which it counts when a cue has found it too. The pair with the best F-score is taken, in which
+/// finding a label counts `beta` times as much as being right about it. A label with few examples stays near one half alone and leaves the cue to itself.
+pub fn signal_thresholds(
+    head: &SigmoidHead,
+    beta: impl Fn(&str) -> f64,
+    rows: &[CuedRow<'_>],
+) -> (Vec<f32>, Vec<f32>) {
     const ENOUGH: f64 = 20.0;
-    const BETA_SQUARED: f64 = 1.5 * 1.5;
-    const WITH_CUE: [f32; 9] = [0.0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3];
+    const WITH_CUE: [f32; 10] = [0.0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4];
     let probabilities: Vec<Vec<f32>> = rows.iter().map(|(logits, ..)| sigmoid(head, logits)).collect();
     let (mut alone, mut with_cue) = (Vec::new(), Vec::new());
-    for label in 0..head.labels.len() {
+    for (label, name) in head.labels.iter().enumerate() {
+        let squared = beta(name).powi(2);
         let due = rows.iter().filter(|(_, truth, _)| truth.contains(&label)).count() as f64;
         let score = |threshold: f32, cued: f32| {
             let (mut right, mut said) = (0.0, 0.0);
@@ -161,8 +165,8 @@ pub fn signal_thresholds(head: &SigmoidHead, rows: &[CuedRow<'_>]) -> (Vec<f32>,
                     right += f64::from(u8::from(truth.contains(&label)));
                 }
             }
-            let whole = BETA_SQUARED * due + said;
-            if whole == 0.0 { 0.0 } else { (1.0 + BETA_SQUARED) * right / whole }
+            let whole = squared * due + said;
+            if whole == 0.0 { 0.0 } else { (1.0 + squared) * right / whole }
         };
         let (mut best, mut top) = ((0.5, 0.0), f64::NEG_INFINITY);
         for cued in WITH_CUE {
@@ -273,7 +277,7 @@ mod tests {
         .cycle()
         .take(120)
         .collect();
-        let (alone, with_cue) = signal_thresholds(&head, &rows);
+        let (alone, with_cue) = signal_thresholds(&head, |_| 1.0, &rows);
         assert!(alone[0] > 0.12 && alone[0] <= 0.8, "{alone:?}");
         assert!(with_cue[0] > 0.003 && with_cue[0] < 0.12, "{with_cue:?}");
     }

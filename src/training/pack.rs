@@ -116,6 +116,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Danger and need must not be missed: finding them counts twice as much as a false alarm.
+fn beta(signal: &str) -> f64 {
+    if ["legal_threat", "safety", "vulnerable", "fraud"].contains(&signal) { 2.0 } else { 1.0 }
+}
+
 pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
     let sentiment: Vec<(&[f32], usize)> = answered
         .iter()
@@ -186,7 +191,8 @@ pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
             Some((row.output.signals.as_slice(), truth, found.collect()))
         })
         .collect();
-    (heads.signals.thresholds, heads.signals.with_cue) = calibrate::signal_thresholds(&heads.signals, &cued);
+    (heads.signals.thresholds, heads.signals.with_cue) =
+        calibrate::signal_thresholds(&heads.signals, beta, &cued);
 }
 
 fn model_card(manifest: &PackManifest, aligned: &Aligned) -> String {

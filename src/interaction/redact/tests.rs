@@ -368,3 +368,34 @@ proptest! {
         prop_assert_eq!(redact(&once), once);
     }
 }
+
+#[test]
+fn a_number_dictated_in_several_turns_is_found() {
+    let check = |parts: &[&str], expected: &[&str]| {
+        let mut parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+        super::redact_together(&mut parts);
+        assert_eq!(parts, expected);
+    };
+    check(&["card is 4111 1111", "1111 1111 thanks"], &["card is [CARD]", "[CARD] thanks"]);
+    check(&["it is 4111", "1111 1111", "1111"], &["it is [CARD]", "[CARD]", "[CARD]"]);
+    check(&["IT60 X054 2811", "1010 0000 0123 456"], &["[IBAN]", "[IBAN]"]);
+    check(&["order 48213", "89 euro please"], &["order 48213", "89 euro please"]);
+    check(&["my mail is a@b.example", "4111 1111 1111 1111"], &["my mail is [EMAIL]", "[CARD]"]);
+    check(&[], &[]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_cut_hides_a_card(cuts in proptest::collection::btree_set(1usize..16, 0..4)) {
+        let number = "4111111111111111";
+        let mut parts = Vec::new();
+        let mut at = 0;
+        for cut in cuts.into_iter().chain([16]) {
+            parts.push(number[at..cut].to_owned());
+            at = cut;
+        }
+        super::redact_together(&mut parts);
+        let digits = parts.concat().chars().filter(char::is_ascii_digit).count();
+        proptest::prop_assert_eq!(digits, 0, "{:?}", parts);
+    }
+}
