@@ -8,18 +8,20 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Outcome, eval_signals, setup};
+use super::{Hinted, Outcome, WrongUse, eval_signals, setup};
 use crate::config::Config;
+use crate::nlp::analyzer::Model;
+use crate::nlp::custom::CustomIntents;
 use crate::nlp::engine::Engine;
-use crate::nlp::pack::Heads;
-use crate::nlp::windows::WindowMaker;
-use crate::training::evaluate::{self, Labelled, evaluate, read_csv, read_development};
+use crate::training::evaluate::{
+    self, Labelled, custom_labels, evaluate, evaluate_custom, read_csv, read_custom, read_development,
+};
 use crate::training::metrics::{Figures, Judged, figures};
 
 /// Measure the model on labelled texts.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The file is CSV with the header text,label.\n\nExamples:\n  smista eval --task intent --data labelled.csv\n  smista eval --task sentiment --data labelled.csv --json | jq .macro_f1\n  smista eval --task stage --data models/data --language it\n  smista eval --task signals --data models/data"
+    after_help = "The file is CSV with the header text,label.\n\nExamples:\n  smista eval --task intent --data labelled.csv\n  smista eval --task sentiment --data labelled.csv --json | jq .macro_f1\n  smista eval --task stage --data models/data --language it\n  smista eval --task signals --data models/data\n  smista eval --task intent --data labelled.csv --intents my-intents"
 )]
 pub struct Args {
     /// What to judge
@@ -34,6 +36,9 @@ pub struct Args {
     /// Folder of the model pack [default: that of the configuration]
     #[arg(long, value_name = "DIR")]
     pub pack: Option<PathBuf>,
+    /// Judge the custom intents in this folder alone, with --task intent; what is labelled other or oos is outside them
+    #[arg(long, value_name = "DIR")]
+    pub intents: Option<PathBuf>,
     /// Write the texts that came out wrong here, as CSV: text,label,predicted,confidence (signals: text,missed,wrong)
     #[arg(long, value_name = "FILE")]
     pub mistakes: Option<PathBuf>,
@@ -59,6 +64,9 @@ pub enum Task {
 pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
     if let Some(pack) = &args.pack {
         config.engine.pack.clone_from(pack);
+    }
+    if args.intents.is_some() && args.task != Task::Intent {
+        return Err(WrongUse("--intents goes with --task intent".to_owned()).into());
     }
     let json = args.json;
     let task = match args.task {
@@ -88,19 +96,38 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
 }
 
 fn judge(task: evaluate::Task, args: &Args, config: &Config) -> anyhow::Result<Figures> {
-    let (heads, windows, mut engine) = model(config)?;
-    let labels = task.labels(&heads);
+    let Reader { model, mut engine } = reader(config, false)?;
+    if let Some(dir) = &args.intents {
+        return judge_custom(args, dir, &model, engine.as_mut());
+    }
+    let heads = &model.heads;
+    let labels = task.labels(heads);
     let rows = if args.data.is_dir() {
-        read_development(&args.data, task, args.language.as_deref(), &heads)?
+        read_development(&args.data, task, args.language.as_deref(), heads)?
     } else {
         read_csv(&args.data, &labels)?
     };
-    let judged = evaluate(task, &args.data, &rows, &heads, windows.as_ref(), engine.as_mut())?;
+    let judged = evaluate(task, &args.data, &rows, heads, model.windows.as_ref(), engine.as_mut())?;
+    finish(args, &labels, &rows, &judged)
+}
+
+fn judge_custom(args: &Args, dir: &Path, model: &Model, engine: &mut dyn Engine) -> anyhow::Result<Figures> {
+    let intents = CustomIntents::open(dir, &model.version).context(Hinted::new(
+        format!("the custom intents {} cannot be used", dir.display()),
+        "name a folder that `smista intents fit` wrote for this model pack",
+    ))?;
+    let labels = custom_labels(&intents);
+    let rows = read_custom(&args.data, &labels)?;
+    let judged = evaluate_custom(&args.data, &rows, &intents, model.windows.as_ref(), engine)?;
+    finish(args, &labels, &rows, &judged)
+}
+
+fn finish(args: &Args, labels: &[String], rows: &[Labelled], judged: &[Judged]) -> anyhow::Result<Figures> {
     if let Some(path) = &args.mistakes {
-        write_mistakes(path, &labels, &rows, &judged)
+        write_mistakes(path, labels, rows, judged)
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    Ok(figures(&labels, &judged))
+    Ok(figures(labels, judged))
 }
 
 fn write_mistakes(
@@ -119,12 +146,17 @@ fn write_mistakes(
     Ok(file.flush()?)
 }
 
-type Parts = (Heads, Box<dyn WindowMaker>, Box<dyn Engine>);
+/// An engine to be asked directly, and what its answers mean.
+pub(super) struct Reader {
+    pub(super) model: Model,
+    pub(super) engine: Box<dyn Engine>,
+}
 
-fn model(config: &Config) -> anyhow::Result<Parts> {
-    let (model, mut build) = setup::model(config)?;
+/// Loads the configured engine on this thread. `quick` runs it in the way that is best for many texts at once.
+pub(super) fn reader(config: &Config, quick: bool) -> anyhow::Result<Reader> {
+    let (model, mut build) = setup::model(config, quick)?;
     let engine = build().map_err(|error| setup::engine_error(config, error))?;
-    Ok((model.heads, model.windows, engine))
+    Ok(Reader { model, engine })
 }
 
 const CONFUSIONS: usize = 12;

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod doctor;
 pub mod eval;
 pub mod eval_signals;
+pub mod intents;
 pub mod parked;
 pub mod policy;
 pub mod replay;
@@ -95,6 +96,7 @@ pub enum Command {
     Parked(parked::Args),
     Policy(policy::Args),
     Replay(replay::Args),
+    Intents(intents::Args),
     Eval(eval::Args),
     #[cfg(feature = "torch")]
     Train(train::Args),
@@ -180,6 +182,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Parked(args) => parked::run(args, ready(false)?).await,
         Command::Policy(args) => policy::run(args, ready(false)?).await,
         Command::Replay(args) => replay::run(args, ready(false)?).await,
+        Command::Intents(args) => intents::run(args, ready(false)?).await,
         Command::Eval(args) => eval::run(args, ready(false)?).await,
         #[cfg(feature = "torch")]
         Command::Train(args) => train::run(args, ready(false)?).await,

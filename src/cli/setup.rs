@@ -14,6 +14,7 @@ use super::{Hinted, WrongUse};
 use crate::broker::Publisher;
 use crate::config::{Config, EngineKind};
 use crate::nlp::analyzer::{Analyzer, Model};
+use crate::nlp::custom::CustomIntents;
 use crate::nlp::engine::Engine;
 use crate::nlp::pack::PackError;
 use crate::nlp::scripted::ScriptedEngine;
@@ -33,6 +34,11 @@ pub fn resolve_paths(config: &mut Config, file: Option<&Path>) {
         && base.join(path).is_file()
     {
         config.policy.path = Some(base.join(path));
+    }
+    if let (Some(path), Some(base)) = (&config.intents.custom, base)
+        && base.join(path).is_dir()
+    {
+        config.intents.custom = Some(base.join(path));
     }
 }
 
@@ -83,22 +89,27 @@ fn blocking_analyzer(config: &Config) -> anyhow::Result<Arc<Analyzer>> {
         batch_wait: Duration::from_millis(config.engine.batch_wait_ms),
         ..EngineSettings::default()
     };
-    let (model, build) = model(config)?;
+    let (model, build) = model(config, false)?;
     let engine = EngineHandle::spawn(build, settings).map_err(|error| engine_error(config, error))?;
     let languages = &config.interaction.languages;
-    let analyzer = Analyzer::new(model, engine, languages, &config.interaction.default_language)
+    let custom = custom_intents(config, &model.version)?;
+    let mut analyzer = Analyzer::new(model, engine, languages, &config.interaction.default_language)
         .context("the analysis cannot be set up")?;
+    if let Some(custom) = custom {
+        analyzer = analyzer.with_custom(custom, config.intents.mode);
+    }
     Ok(Arc::new(analyzer))
 }
 
 /// Builds the engine, on the thread where it will live.
 pub type Build = Box<dyn FnMut() -> Result<Box<dyn Engine>, PackError> + Send>;
 
-/// What the configuration asks for: the pack or the scripted engine, with the checkpoints that replace heads.
-pub fn model(config: &Config) -> anyhow::Result<(Model, Build)> {
+/// What the configuration asks for: the pack or the scripted engine, with the checkpoints that replace heads. `quick` runs
+/// the pack in the way that is best for many texts at once.
+pub fn model(config: &Config, quick: bool) -> anyhow::Result<(Model, Build)> {
     let (mut model, build): (Model, Build) = match config.engine.kind {
         EngineKind::Scripted => (Model::scripted(), Box::new(|| Ok(Box::new(ScriptedEngine)))),
-        EngineKind::Torch => torch(config)?,
+        EngineKind::Torch => torch(config, quick)?,
     };
     let build = checkpoints::replace(config, &mut model.heads, &mut model.version, build)?;
     Ok((model, build))
@@ -118,8 +129,18 @@ pub fn engine_error(config: &Config, error: PackError) -> anyhow::Error {
     anyhow::Error::new(error).context(Hinted::new(what, hint))
 }
 
+/// The custom intents that the configuration names, for the model pack of that version.
+pub fn custom_intents(config: &Config, pack: &str) -> anyhow::Result<Option<CustomIntents>> {
+    let Some(dir) = &config.intents.custom else { return Ok(None) };
+    let custom = CustomIntents::open(dir, pack).context(Hinted::new(
+        format!("the custom intents {} cannot be used", dir.display()),
+        "name a folder that `smista intents fit` wrote in intents.custom of smista.toml, or fit it again",
+    ))?;
+    Ok(Some(custom))
+}
+
 #[cfg(feature = "torch")]
-fn torch(config: &Config) -> anyhow::Result<(Model, Build)> {
+fn torch(config: &Config, quick: bool) -> anyhow::Result<(Model, Build)> {
     use crate::nlp::pack::Pack;
     use crate::nlp::tokens::Tokens;
     use crate::nlp::torch::TorchEngine;
@@ -128,7 +149,10 @@ fn torch(config: &Config) -> anyhow::Result<(Model, Build)> {
         let pack = Pack::open(&config.engine.pack)?;
         let windows = Box::new(Tokens::load(&pack)?);
         let model = Model { heads: pack.manifest.heads.clone(), windows, version: pack.version.clone() };
-        let options = torch_options(config);
+        let mut options = torch_options(config);
+        if quick {
+            options.precision = crate::nlp::torch::Precision::F32;
+        }
         Ok((model, Box::new(move || Ok(Box::new(TorchEngine::load(&pack, options)?)))))
     };
     open().map_err(|error| engine_error(config, error))
@@ -145,7 +169,7 @@ pub fn torch_options(config: &Config) -> crate::nlp::torch::TorchOptions {
 }
 
 #[cfg(not(feature = "torch"))]
-fn torch(_config: &Config) -> anyhow::Result<(Model, Build)> {
+fn torch(_config: &Config, _quick: bool) -> anyhow::Result<(Model, Build)> {
     Err(Hinted::new(
         "this build has no torch engine",
         "set engine.kind = \"scripted\" (or SMISTA_ENGINE__KIND=scripted), or build with feature torch",

@@ -22,6 +22,8 @@ pub struct Config {
     pub store: Store,
     /// Model pack and inference.
     pub engine: Engine,
+    /// Intents of the user's own.
+    pub intents: Intents,
     /// What arrives.
     pub interaction: Interaction,
     /// The customer's journey.
@@ -193,6 +195,36 @@ pub enum OnEngineFailure {
     Cues,
 }
 
+/// Intents of the user's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intents {
+    /// Folder that `smista intents fit` wrote; none for the pack's intents alone.
+    pub custom: Option<PathBuf>,
+    /// Whether they come beside the pack's intents or instead of them.
+    pub mode: IntentsMode,
+}
+
+/// How custom intents and those of the pack go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IntentsMode {
+    /// Accepted custom intents first, then the pack's; three in all at most.
+    Beside,
+    /// Custom intents only.
+    Instead,
+}
+
+impl IntentsMode {
+    /// As it stands in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Beside => "beside",
+            Self::Instead => "instead",
+        }
+    }
+}
+
 /// What arrives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -362,8 +394,8 @@ fn is_setting(name: &str) -> bool {
 }
 
 /// The sections of the file.
-const SECTIONS: [&str; 8] =
-    ["broker", "store", "engine", "interaction", "journey", "policy", "worker", "telemetry"];
+const SECTIONS: [&str; 9] =
+    ["broker", "store", "engine", "intents", "interaction", "journey", "policy", "worker", "telemetry"];
 
 #[cfg(test)]
 mod tests {
@@ -394,12 +426,27 @@ mod tests {
         assert_eq!(sections, known);
     }
 
+    #[test]
+    fn custom_intents_are_a_folder_and_a_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("smista.toml");
+        let load = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Config::load(Some(&path)).map(|config| config.intents).map_err(|error| error.to_string())
+        };
+        let intents = load("[intents]\ncustom = \"my-intents\"\nmode = \"instead\"\n").unwrap();
+        assert_eq!(intents, Intents { custom: Some("my-intents".into()), mode: IntentsMode::Instead });
+        assert!(load("[intents]\nmode = \"both\"\n").unwrap_err().contains("both"));
+        assert!(load("[intents]\nfolder = \"x\"\n").unwrap_err().contains("folder"));
+    }
+
     /// `scripts/test` runs this with `SMISTA_TEST_*` set, which must not be read as keys.
     #[test]
     fn the_defaults_load() {
         let config = Config::load(None).unwrap();
         assert_eq!(config.broker.prefix, "smista");
         assert_eq!(config.engine.replace, Replace::default());
+        assert_eq!(config.intents, Intents { custom: None, mode: IntentsMode::Beside });
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod explain;
 mod pieces;
 
 use super::cues::{Cue, CueError, Cues};
+use super::custom::CustomIntents;
 use super::decode::{Decoded, decode};
 use super::derive::{self, Task};
 use super::engine::{EngineError, Window, WindowOutput};
@@ -21,6 +22,7 @@ use super::understanding::{
     Complexity, Language, Scored, Sentiment, Signal, SignalSource, TurnSentiment, Understanding,
 };
 use super::windows::{WindowMaker, WordWindows};
+use crate::config::IntentsMode;
 use crate::interaction::{Author, Interaction};
 use pieces::{Piece, thirds};
 
@@ -88,6 +90,7 @@ pub struct Analyzer {
     engine: EngineHandle,
     languages: LanguageGuesser,
     cues: Cues,
+    custom: Option<(CustomIntents, IntentsMode)>,
     version: String,
 }
 
@@ -108,7 +111,15 @@ impl Analyzer {
         let cues = Cues::new(languages)?;
         let version = format!("{}+cues@{}", model.version, cues.version());
         let languages = LanguageGuesser::new(languages, default_language)?;
-        Ok(Self { model, engine, languages, cues, version })
+        Ok(Self { model, engine, languages, cues, custom: None, version })
+    }
+
+    /// The same with intents of the user's own, which the version of decisions names from now on.
+    #[must_use]
+    pub fn with_custom(mut self, custom: CustomIntents, mode: IntentsMode) -> Self {
+        self.version = format!("{}+intents.{}@{}", self.version, mode.as_str(), custom.version);
+        self.custom = Some((custom, mode));
+        self
     }
 
     /// The model version of decisions: the pack's, and that of the cue rules.
@@ -139,7 +150,7 @@ impl Analyzer {
             piece.windows = windows.len()..windows.len() + own.len();
             windows.extend(own);
         }
-        let sizes: Vec<usize> = windows.iter().map(|window| window.ids.len()).collect();
+        let weights: Vec<f32> = windows.iter().map(Window::weight).collect();
         let places = places(&reading.document, &windows[..whole]);
         let outputs: Vec<WindowOutput> =
             self.engine.infer(windows).await.into_iter().collect::<Result<_, _>>()?;
@@ -147,15 +158,20 @@ impl Analyzer {
         let parts: Vec<Part<'_>> = decoded
             .iter()
             .zip(&outputs)
-            .zip(&sizes)
-            .map(|((decoded, output), size)| Part { decoded, output, weight: weight(*size) })
+            .zip(weights)
+            .map(|((decoded, output), weight)| Part { decoded, output, weight })
             .collect();
         let merged = merge(&self.model.heads, parts.get(..whole).unwrap_or(&parts));
         for piece in &mut pieces {
             let own = parts.get(piece.windows.clone()).unwrap_or_default();
             piece.score = mean_score(own);
         }
-        Ok(understand(interaction, &reading, merged, &places, &pieces))
+        let custom = self.custom.as_ref().map(|(custom, mode)| (custom.answer(&merged.embedding), *mode));
+        let mut found = understand(interaction, &reading, merged, &places, &pieces);
+        if let Some((answer, mode)) = custom {
+            together(&mut found, scored(answer.intents), mode);
+        }
+        Ok(found)
     }
 
     /// What the cue rules alone say: for when the engine fails and messages may not wait. Marked degraded. Sentiment
@@ -171,6 +187,9 @@ impl Analyzer {
         found.intents = implied(&found.signals);
         found.abstained = found.intents.is_empty();
         finish(interaction, &reading, &mut found);
+        if let Some((_, mode)) = &self.custom {
+            together(&mut found, Vec::new(), *mode);
+        }
         found.degraded = true;
         found
     }
@@ -251,6 +270,20 @@ fn understand(
     }
     finish(interaction, reading, &mut found);
     found
+}
+
+/// Puts accepted custom intents before those of the pack, or in their place. What was derived from the pack's intents stays: a
+/// custom name says nothing of goal or complexity.
+fn together(found: &mut Understanding, custom: Vec<Scored<String>>, mode: IntentsMode) {
+    let mut intents = custom;
+    if mode == IntentsMode::Beside {
+        let new = found.intents.drain(..).filter(|core| core.name != "other" || intents.is_empty());
+        let new: Vec<_> = new.filter(|core| intents.iter().all(|intent| intent.name != core.name)).collect();
+        intents.extend(new);
+    }
+    intents.truncate(super::decode::MAX_INTENTS);
+    found.abstained = intents.is_empty();
+    found.intents = intents;
 }
 
 /// Fills in what follows from the rest.
@@ -404,11 +437,6 @@ fn mean_score(parts: &[Part<'_>]) -> f32 {
         return 0.0;
     }
     parts.iter().map(|part| part.decoded.sentiment_score() * part.weight).sum::<f32>() / total
-}
-
-fn weight(tokens: usize) -> f32 {
-    // Special tokens carry nothing.
-    f32::from(u16::try_from(tokens.saturating_sub(2).max(1)).unwrap_or(u16::MAX))
 }
 
 fn scored<T>(pairs: Vec<(T, f32)>) -> Vec<Scored<T>> {

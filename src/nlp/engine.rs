@@ -14,6 +14,13 @@ pub struct Window {
     pub text: Arc<str>,
 }
 
+impl Window {
+    /// What the window weighs among those of a text: its tokens without the special ones, at least 1.
+    pub fn weight(&self) -> f32 {
+        f32::from(u16::try_from(self.ids.len().saturating_sub(2).max(1)).unwrap_or(u16::MAX))
+    }
+}
+
 /// Raw head outputs for one window: logits, before calibration, in the label order of the head: the pack's, unless a
 /// checkpoint replaces it.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -125,11 +125,18 @@ fn signals(parts: &[Part<'_>]) -> Vec<ModelSignal> {
 }
 
 fn embedding(parts: &[Part<'_>]) -> Vec<f32> {
-    let length = parts.iter().map(|part| part.output.embedding.len()).max().unwrap_or_default();
+    let vectors: Vec<(&[f32], f32)> =
+        parts.iter().map(|part| (part.output.embedding.as_slice(), part.weight)).collect();
+    mean_vector(&vectors)
+}
+
+/// The mean of sentence vectors by their weights, brought to length 1; empty when that cannot be.
+pub fn mean_vector(vectors: &[(&[f32], f32)]) -> Vec<f32> {
+    let length = vectors.iter().map(|(vector, _)| vector.len()).max().unwrap_or_default();
     let mut sum = vec![0.0_f32; length];
-    for part in parts {
-        for (total, value) in sum.iter_mut().zip(&part.output.embedding) {
-            *total += value * part.weight;
+    for (vector, weight) in vectors {
+        for (total, value) in sum.iter_mut().zip(*vector) {
+            *total += value * weight;
         }
     }
     let norm = sum.iter().map(|value| value * value).sum::<f32>().sqrt();

@@ -5,6 +5,7 @@ pub mod analyzer;
 pub mod batch;
 pub mod checkpoint;
 pub mod cues;
+pub mod custom;
 pub mod decode;
 pub mod derive;
 pub mod engine;

@@ -3,11 +3,13 @@
 
 use std::path::Path;
 
+use super::encode::encode;
 use super::examples::read_folder;
 use super::metrics::Judged;
 use super::target::StageTarget;
 use super::{TrainError, file};
 use crate::interaction::{Channel, sample};
+use crate::nlp::custom::CustomIntents;
 use crate::nlp::decode::decode;
 use crate::nlp::engine::{Engine, Window, WindowOutput};
 use crate::nlp::merge::{Part, merge};
@@ -158,6 +160,40 @@ pub fn evaluate(
         judged.push(Judged { truth: row.label, predicted, confidence });
     }
     Ok(judged)
+}
+
+/// The labels of custom intents, then `other` for what is outside them.
+pub fn custom_labels(intents: &CustomIntents) -> Vec<String> {
+    intents.manifest.labels.iter().cloned().chain(["other".to_owned()]).collect()
+}
+
+/// Reads a CSV file as [`read_csv`] does, for [`custom_labels`]; `oos` counts as `other`.
+pub fn read_custom(path: &Path, labels: &[String]) -> Result<Vec<Labelled>, TrainError> {
+    let other = labels.len().saturating_sub(1);
+    let with_alias: Vec<String> = labels.iter().cloned().chain(["oos".to_owned()]).collect();
+    let mut rows = read_csv(path, &with_alias)?;
+    rows.iter_mut().for_each(|row| row.label = row.label.min(other));
+    Ok(rows)
+}
+
+/// Judges custom intents alone on the rows of the file at `path`, over [`custom_labels`]; abstaining counts as `other`.
+pub fn evaluate_custom(
+    path: &Path,
+    rows: &[Labelled],
+    intents: &CustomIntents,
+    maker: &dyn WindowMaker,
+    engine: &mut dyn Engine,
+) -> Result<Vec<Judged>, TrainError> {
+    let texts: Vec<(&str, usize)> = rows.iter().map(|row| (row.text.as_str(), row.line)).collect();
+    let vectors = encode(path, &texts, maker, engine, &mut |_, _| {})?;
+    let labels = custom_labels(intents);
+    let judge = |(at, row): (usize, &Labelled)| {
+        let answer = intents.answer(vectors.row(at));
+        let name = answer.intents.first().map_or("other", |(name, _)| name.as_str());
+        let predicted = labels.iter().position(|label| label == name).unwrap_or(labels.len() - 1);
+        Judged { truth: row.label, predicted, confidence: answer.confidence }
+    };
+    Ok(rows.iter().enumerate().map(judge).collect())
 }
 
 fn answer(

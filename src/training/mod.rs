@@ -3,8 +3,10 @@
 
 pub mod calibrate;
 pub mod corrections;
+pub mod encode;
 pub mod evaluate;
 pub mod examples;
+pub mod fit;
 pub mod metrics;
 pub mod recipe;
 pub mod sources;

@@ -13,6 +13,7 @@ mod end_to_end;
 mod engine;
 #[cfg(feature = "torch")]
 mod explain;
+mod intents;
 mod offline;
 mod parity;
 mod policy;
