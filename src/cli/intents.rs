@@ -15,6 +15,7 @@ use super::{Hinted, Outcome, WrongUse};
 use crate::config::Config;
 use crate::nlp::custom::{CustomIntents, Manifest};
 use crate::training::encode::encode;
+use crate::training::fit::background;
 use crate::training::fit::read::{Sheet, read_sheet};
 use crate::training::fit::{Confusion, Task, fit_intents};
 
@@ -106,18 +107,27 @@ fn fit(args: &FitArgs, config: &Config) -> anyhow::Result<Outcome> {
     ))?;
     warn(&sheet)?;
     let Reader { model, mut engine } = reader(config, true)?;
-    let texts: Vec<(&str, usize)> = sheet.rows.iter().map(|row| (row.text.as_str(), row.line)).collect();
+    let texts: Vec<(&str, usize)> = sheet
+        .rows
+        .iter()
+        .map(|row| (row.text.as_str(), row.line))
+        .chain(background::texts().map(|text| (text, 0)))
+        .collect();
     let bar = bar("reading", texts.len());
     let vectors = encode(&args.examples, &texts, model.windows.as_ref(), engine.as_mut(), &mut |done, _| {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
     let read = begun.elapsed();
+    let generic: Vec<usize> = (sheet.rows.len()..texts.len()).collect();
+    let own: Vec<usize> = (0..sheet.rows.len()).collect();
+    let (generic, vectors) = (vectors.select(&generic), vectors.select(&own));
     let classes: Vec<Option<usize>> = sheet.rows.iter().map(|row| row.class).collect();
     let task = Task {
         labels: &sheet.labels,
         vectors: &vectors,
         classes: &classes,
+        background: &generic,
         pack: &model.version,
         seed: SEED,
     };
@@ -215,13 +225,20 @@ fn describe(manifest: &Manifest, confusions: &[Confusion]) -> String {
         percent(figures.coverage),
         percent(figures.answered_accuracy),
     ));
-    match figures.outside_rejected {
-        Some(share) => text.push_str(&format!("  refused    {} of the examples outside", percent(share))),
-        None => text.push_str(&format!(
-            "  refused    {} of the examples of an intent when it is left out: near misses, so a low estimate",
-            percent(figures.unseen_rejected)
-        )),
+    let mut refused = Vec::new();
+    if let Some(share) = figures.outside_rejected {
+        refused.push(format!("{} of the examples outside", percent(share)));
     }
+    if let Some(share) = figures.generic_rejected {
+        refused.push(format!("{} of {} generic texts", percent(share), figures.generic_texts));
+    }
+    if refused.is_empty() {
+        refused.push(format!(
+            "{} of the examples of an intent when it is left out: near misses, so a low estimate",
+            percent(figures.unseen_rejected)
+        ));
+    }
+    text.push_str(&format!("  refused    {}", refused.join(", ")));
     text
 }
 
@@ -261,6 +278,8 @@ mod tests {
             coverage: 0.9,
             answered_accuracy: 0.8,
             outside_rejected: Some(2.0 / 3.0),
+            generic_texts: 200,
+            generic_rejected: Some(0.95),
             unseen_rejected: 0.4,
             per_intent: [("book.visit".to_owned(), IntentFigures { examples: 12, recall: 0.5 })].into(),
         };
@@ -281,7 +300,9 @@ mod tests {
         {
             assert!(text.contains(part), "{part}: {text}");
         }
+        assert!(text.contains("95.0 % of 200 generic texts"), "{text}");
         manifest.figures.outside_rejected = None;
+        manifest.figures.generic_rejected = None;
         assert!(describe(&manifest, &[]).contains("40.0 % of the examples of an intent"));
     }
 }

@@ -58,7 +58,13 @@ pub struct Figures {
     /// Cross-validated: share of the outside examples that are abstained from; absent without such examples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outside_rejected: Option<f64>,
-    /// Examples of intents that were left out of the fit: share abstained from. Near misses, so it is a low estimate.
+    /// Generic texts that stood for what is outside; the others were as near to an intent as its own examples.
+    pub generic_texts: usize,
+    /// Cross-validated: share of those texts that are abstained from; absent when there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generic_rejected: Option<f64>,
+    /// Examples of intents that were left out of the fit: share abstained from for their likeness alone. Near misses, so
+    /// it is a low estimate.
     pub unseen_rejected: f64,
     /// Examples and cross-validated recall by intent.
     pub per_intent: BTreeMap<String, IntentFigures>,
@@ -124,9 +130,9 @@ pub enum CustomError {
 /// The numbers of `intents.safetensors`; shapes by number of intents and length of the sentence vector.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Weights {
-    /// `intents × length`.
+    /// `intents × length`, or a row more: what is outside all of them.
     pub weights: Vec<f32>,
-    /// `intents`.
+    /// One per row of the weights.
     pub bias: Vec<f32>,
     /// `length × length`: whitens a vector.
     pub whiten: Vec<f32>,
@@ -245,10 +251,13 @@ impl CustomIntents {
         ranked.iter_mut().for_each(|(_, value)| *value = (*value - top).exp());
         let sum: f32 = ranked.iter().map(|(_, value)| value).sum();
         ranked.iter_mut().for_each(|(_, value)| *value /= sum);
+        // The row past the intents is what is outside.
+        let outside = ranked.get(self.manifest.labels.len()).map_or(0.0, |(_, probability)| *probability);
+        ranked.truncate(self.manifest.labels.len());
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let best = ranked.first().map_or(0.0, |(_, probability)| *probability);
         let likeness = self.likeness(vector);
-        if likeness < self.manifest.min_likeness || best < self.manifest.min_probability {
+        if outside > best || likeness < self.manifest.min_likeness || best < self.manifest.min_probability {
             let inside = (0.5 * likeness / self.manifest.min_likeness.max(1e-3)).clamp(0.0, 1.0);
             return Answer { intents: Vec::new(), confidence: 1.0 - best * inside };
         }
@@ -293,7 +302,7 @@ fn version(text: &str) -> String {
 }
 
 fn check_shapes(path: &Path, intents: usize, weights: &Weights) -> Result<(), CustomError> {
-    let size = weights.centre.len();
+    let (size, rows) = (weights.centre.len(), weights.bias.len());
     let all = [
         &weights.weights,
         &weights.bias,
@@ -302,9 +311,9 @@ fn check_shapes(path: &Path, intents: usize, weights: &Weights) -> Result<(), Cu
         &weights.directions,
         &weights.homes,
     ];
-    let sizes =
-        all.map(Vec::len) == [intents * size, intents, size * size, size, intents * size, intents * size];
-    if sizes && size > 0 && all.into_iter().flatten().all(|value| value.is_finite()) {
+    let sizes = all.map(Vec::len) == [rows * size, rows, size * size, size, intents * size, intents * size];
+    let outcomes = [intents, intents + 1].contains(&rows);
+    if sizes && outcomes && size > 0 && all.into_iter().flatten().all(|value| value.is_finite()) {
         return Ok(());
     }
     let reason = format!("the weights are not finite numbers for {intents} intents");
@@ -318,8 +327,8 @@ fn invalid(path: &Path, error: &SafeTensorError) -> CustomError {
 fn encode(path: &Path, intents: usize, weights: &Weights) -> Result<Vec<u8>, CustomError> {
     let size = weights.centre.len();
     let tables: [(&str, &[f32], Vec<usize>); 6] = [
-        ("weights", &weights.weights, vec![intents, size]),
-        ("bias", &weights.bias, vec![intents]),
+        ("weights", &weights.weights, vec![weights.bias.len(), size]),
+        ("bias", &weights.bias, vec![weights.bias.len()]),
         ("whiten", &weights.whiten, vec![size, size]),
         ("centre", &weights.centre, vec![size]),
         ("directions", &weights.directions, vec![intents, size]),
@@ -412,6 +421,22 @@ mod tests {
         let sure = intents.answer(&[1.0, 0.0]).confidence;
         assert!((sure - 0.880_797).abs() < 1e-4, "temperature 0.5 doubles the logits: {sure}");
         assert!(intents.answer(&[-1.0, -0.2]).confidence > 0.9, "sure that it is outside");
+    }
+
+    #[test]
+    fn a_text_nearer_to_what_is_outside_is_left_alone() {
+        let mut intents = plane(-1.0);
+        intents.manifest.min_probability = 0.0;
+        intents.weights.weights.extend([0.5, 0.5]);
+        intents.weights.bias.push(0.2);
+        assert_eq!(intents.answer(&[1.0, 0.0]).intents.len(), 1);
+        let between = intents.answer(&[0.7, 0.6]);
+        assert_eq!(between.intents, [], "0.85 outside, 0.7 the best intent");
+        assert!((0.5..0.8).contains(&between.confidence), "{}", between.confidence);
+        let dir = tempfile::tempdir().unwrap();
+        let intents = CustomIntents::new(intents.manifest, intents.weights).unwrap();
+        intents.write(dir.path()).unwrap();
+        assert_eq!(CustomIntents::open(dir.path(), "core@1").unwrap(), intents);
     }
 
     #[test]

@@ -27,13 +27,17 @@ recipe for mushroom risotto,other
 ";
 
 fn smista(folder: &Path, args: &[&str]) -> Output {
+    smista_on("scripted", folder, args)
+}
+
+fn smista_on(engine: &str, folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_smista"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SMISTA_") {
             command.env_remove(name);
         }
     }
-    command.env("SMISTA_ENGINE__KIND", "scripted").env_remove("RUST_LOG").env("NO_COLOR", "1");
+    command.env("SMISTA_ENGINE__KIND", engine).env_remove("RUST_LOG").env("NO_COLOR", "1");
     command.current_dir(folder).args(args).output().unwrap()
 }
 
@@ -138,4 +142,77 @@ fn what_cannot_be_fitted_or_used_says_why() {
         "{}",
         text(&doctor.stdout)
     );
+}
+
+/// Four intents of a car dealer and a utility, six texts of each, English and Italian half and half.
+#[cfg(feature = "torch")]
+const FEW: &str = "text,label
+I would like to try the new estate on the road before deciding,test_drive
+Can I book a test drive for Saturday morning?,test_drive
+Is a test drive of the hybrid possible this week?,test_drive
+Vorrei provare su strada la nuova familiare,test_drive
+Posso prenotare una prova su strada per sabato?,test_drive
+È possibile guidare l'ibrida prima di decidere?,test_drive
+I lost my ski pass somewhere on the slope,ski_pass.lost
+My lift pass fell out of my pocket and I cannot find it,ski_pass.lost
+\"The ski pass is gone, can you block it and give me another one?\",ski_pass.lost
+Ho perso lo skipass in pista,ski_pass.lost
+Non trovo più il mio skipass giornaliero,ski_pass.lost
+\"Mi è caduto lo skipass dalla seggiovia, potete bloccarlo?\",ski_pass.lost
+Here is my gas meter reading for March: 04512,meter.reading
+How do I send you the reading of my electricity meter?,meter.reading
+The meter shows 18233 today,meter.reading
+Vi comunico l'autolettura del gas: 04512,meter.reading
+Come faccio a inviare la lettura del contatore della luce?,meter.reading
+Il contatore oggi segna 18233,meter.reading
+We would like to hire the hall for a wedding party,hall.hire
+Is the big room free for a birthday on 12 June?,hall.hire
+What does it take to rent your venue for a company dinner?,hall.hire
+Vorremmo affittare la sala per un matrimonio,hall.hire
+La sala grande è libera per un compleanno il 12 giugno?,hall.hire
+Come si fa ad affittare il locale per una cena aziendale?,hall.hire
+";
+
+/// Two new texts of each, then texts about what customers write of otherwise.
+#[cfg(feature = "torch")]
+const NEW: &str = "text,label
+Could I take the electric model for a spin on Friday?,test_drive
+Mi fate provare il SUV su strada domani pomeriggio?,test_drive
+My ski pass must have dropped on the red run,ski_pass.lost
+Credo di aver smarrito lo skipass al rifugio,ski_pass.lost
+I want to report the number on my water meter,meter.reading
+Devo darvi i numeri del contatore del gas,meter.reading
+Can we have our anniversary party in your hall?,hall.hire
+Cerchiamo una sala in affitto per la festa di laurea,hall.hire
+My parcel has not arrived yet,oos
+Please cancel my subscription,oos
+I was charged twice on the last invoice,oos
+\"Thanks a lot, have a nice day!\",oos
+Non riesco ad accedere al mio account,oos
+Vorrei restituire le scarpe e avere il rimborso,oos
+Che tempo fa domani a Torino?,oos
+Il vostro operatore è stato scortese,oos
+";
+
+#[cfg(feature = "torch")]
+#[test]
+fn few_examples_tell_intents_and_what_is_none_of_them_with_the_pack() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("few.csv"), FEW).unwrap();
+    std::fs::write(dir.path().join("new.csv"), NEW).unwrap();
+    let pack = concat!(env!("CARGO_MANIFEST_DIR"), "/models/core");
+    let fit = ["intents", "fit", "--examples", "few.csv", "--output", "own", "--pack", pack, "--json"];
+    let report = json(&smista_on("torch", dir.path(), &fit));
+    assert!(report["figures"]["generic_texts"].as_u64() > Some(200), "{report}");
+    let eval =
+        ["eval", "--task", "intent", "--data", "new.csv", "--intents", "own", "--pack", pack, "--json"];
+    let figures = json(&smista_on("torch", dir.path(), &eval));
+    let right = |label: &str| {
+        let class = &figures["per_class"][label];
+        class["recall"].as_f64().unwrap() * class["support"].as_f64().unwrap()
+    };
+    let inside: f64 =
+        report["labels"].as_array().unwrap().iter().map(|label| right(label.as_str().unwrap())).sum();
+    assert!(inside > 6.5, "{inside} of 8 inside: {figures} {report}");
+    assert!(right("other") > 6.5, "{} of 8 outside: {figures} {report}", right("other"));
 }

@@ -261,3 +261,73 @@ proptest! {
         prop_assert!((0.0..=1.0).contains(&found.effort));
     }
 }
+
+/// An analyzer with two custom intents that answers `own.first` for every text, or for none.
+fn with_custom(accepts: bool, mode: IntentsMode) -> Analyzer {
+    use crate::nlp::custom::{CustomIntents, FORMAT, Figures, Manifest, Weights};
+
+    let window = Window { ids: vec![1], text: "x".into() };
+    let size = ScriptedEngine.infer(&[window]).remove(0).unwrap().embedding.len();
+    let manifest = Manifest {
+        format: FORMAT,
+        pack: "any".to_owned(),
+        weights: String::new(),
+        labels: vec!["own.first".to_owned(), "own.second".to_owned()],
+        temperature: 1.0,
+        min_probability: 0.5,
+        min_likeness: if accepts { -1.0 } else { 1.1 },
+        figures: Figures::default(),
+    };
+    let weights = Weights {
+        weights: vec![0.0; 2 * size],
+        bias: vec![2.0, 0.0],
+        whiten: vec![0.0; size * size],
+        centre: vec![0.0; size],
+        directions: vec![0.0; 2 * size],
+        homes: vec![0.0; 2 * size],
+    };
+    let custom = CustomIntents::new(manifest, weights).unwrap();
+    analyzer_on(|| Box::new(ScriptedEngine), Model::scripted()).with_custom(custom, mode)
+}
+
+#[tokio::test]
+async fn custom_intents_stand_beside_those_of_the_model_or_instead_of_them() {
+    const WANTED: &str = "Where is my order?";
+    const OUT_OF_OFFICE: &str = "I am out of the office until 4 August. This is an automatic reply.";
+    let plain = understand(WANTED).await;
+    for (accepts, mode, text, expected) in [
+        (true, IntentsMode::Beside, WANTED, &["own.first", "order.status"][..]),
+        (false, IntentsMode::Beside, WANTED, &["order.status"]),
+        (true, IntentsMode::Instead, WANTED, &["own.first"]),
+        (false, IntentsMode::Instead, WANTED, &[]),
+        (true, IntentsMode::Instead, OUT_OF_OFFICE, &["other"]),
+    ] {
+        let analyzer = with_custom(accepts, mode);
+        let found = analyzer.analyze(&message(text)).await.unwrap();
+        let names: Vec<&str> = found.intents.iter().map(|intent| intent.name.as_str()).collect();
+        assert_eq!(names, expected, "{accepts} {mode:?} {text}");
+        assert_eq!(found.abstained, expected.is_empty(), "{accepts} {mode:?} {text}");
+        if text == WANTED {
+            // softmax of 2 and 0
+            let sure = found.intents.first().filter(|_| accepts).map(|intent| intent.confidence);
+            assert!(sure.is_none_or(|sure| (sure - 0.881).abs() < 1e-3), "{sure:?}");
+            let rest = |found: &Understanding| {
+                let of = found.clone();
+                Understanding { intents: Vec::new(), abstained: false, ..of }
+            };
+            assert_eq!(rest(&found), rest(&plain), "nothing else changes");
+        }
+        assert!(analyzer.version().contains(&format!("+intents.{}@sha256:", mode.as_str())));
+    }
+}
+
+#[tokio::test]
+async fn without_the_engine_custom_intents_say_nothing() {
+    let text = message("please cancel my subscription");
+    let names = |analyzer: &Analyzer| -> Vec<String> {
+        analyzer.analyze_cues_only(&text).intents.into_iter().map(|intent| intent.name).collect()
+    };
+    let core = names(analyzer());
+    assert_eq!(names(&with_custom(true, IntentsMode::Beside)), core);
+    assert_eq!(names(&with_custom(true, IntentsMode::Instead)), [] as [String; 0]);
+}

@@ -12,9 +12,10 @@ const ITERATIONS: usize = 25;
 /// Weights over sentence vectors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
-    /// One row per intent: logits are `weights · vector + bias`.
+    /// One row per intent, and a last one for what is outside where rows of that were given: logits are
+    /// `weights · vector + bias`.
     pub weights: Matrix,
-    /// One per intent.
+    /// One per row of the weights.
     pub bias: Vec<f32>,
     /// Square: what whitens a vector, `whiten · vector − centre`.
     pub whiten: Matrix,
@@ -35,6 +36,10 @@ pub struct Rows<'a> {
     pub classes: &'a [usize],
     /// How many classes.
     pub count: usize,
+    /// Vectors of what is outside all classes; may be none.
+    pub outside: &'a Matrix,
+    /// What each row outside counts; an example counts 1.
+    pub weights: &'a [f32],
 }
 
 /// What whitening leaves.
@@ -96,20 +101,40 @@ fn white(rows: Rows<'_>) -> White {
 /// Fits the whole head. `pull` is the weight of the penalty on leaving the centroids: about 10.
 pub fn fit(rows: Rows<'_>, pull: f32) -> Fitted {
     let white = white(rows);
-    let (size, count, total) = (rows.vectors.columns, rows.count, rows.vectors.rows);
-    // Points in whitened space with a last column of ones for the bias.
-    let moved = rows.vectors.times(&white.whiten.transposed());
+    let (size, total) = (rows.vectors.columns, rows.vectors.rows + rows.outside.rows);
+    let count = rows.count + usize::from(rows.outside.rows > 0);
+    // Points in whitened space with a last column of ones for the bias; those outside come last.
+    let turned = white.whiten.transposed();
+    let moved = [rows.vectors.times(&turned), rows.outside.times(&turned)];
     let mut points = Matrix::zeros(total, size + 1);
-    for at in 0..total {
+    for (at, moved) in moved.iter().flat_map(|part| (0..part.rows).map(|at| part.row(at))).enumerate() {
         let target = points.row_mut(at);
-        for ((value, moved), centre) in target.iter_mut().zip(moved.row(at)).zip(&white.centre) {
+        for ((value, moved), centre) in target.iter_mut().zip(moved).zip(&white.centre) {
             *value = moved - centre;
         }
         target[size] = 1.0;
     }
+    let mut centroids = white.centroids.clone();
+    if count > rows.count {
+        let heavy: f32 = rows.weights.iter().sum();
+        let mut mean = vec![0.0; size];
+        for (at, weight) in (rows.vectors.rows..total).zip(rows.weights) {
+            mean.iter_mut()
+                .zip(points.row(at))
+                .for_each(|(sum, value)| *sum += value * weight / heavy.max(f32::MIN_POSITIVE));
+        }
+        centroids.values.extend(mean);
+        centroids.rows = count;
+    }
+    let truths: Vec<(usize, f32)> = rows
+        .classes
+        .iter()
+        .map(|class| (*class, 1.0))
+        .chain(rows.weights.iter().map(|weight| (rows.count, *weight)))
+        .collect();
     let mut start = Matrix::zeros(size + 1, count);
     for class in 0..count {
-        let centroid = white.centroids.row(class);
+        let centroid = centroids.row(class);
         for (at, value) in centroid.iter().enumerate() {
             start.values[at * count + class] = value * MODESTY;
         }
@@ -121,11 +146,12 @@ pub fn fit(rows: Rows<'_>, pull: f32) -> Fitted {
         let weights = Matrix { rows: size + 1, columns: count, values: values.to_vec() };
         let mut scores = points.times(&weights);
         let mut loss = 0.0_f64;
-        for (at, class) in rows.classes.iter().enumerate() {
+        for (at, (class, weight)) in truths.iter().enumerate() {
             let row = scores.row_mut(at);
             softmax(row);
-            loss -= f64::from(row[*class].max(1e-30)).ln();
+            loss -= f64::from(*weight) * f64::from(row[*class].max(1e-30)).ln();
             row[*class] -= 1.0;
+            row.iter_mut().for_each(|slope| *slope *= weight);
         }
         gradient.copy_from_slice(&points.transposed_times(&scores).values);
         for ((slope, value), home) in gradient.iter_mut().zip(values).zip(&home) {
@@ -169,7 +195,7 @@ pub fn likeness_only(rows: Rows<'_>) -> Fitted {
 }
 
 impl Fitted {
-    /// Logits of every row: one column per intent.
+    /// Logits of every row: one column per row of the weights.
     pub fn logits(&self, vectors: &Matrix) -> Matrix {
         let mut logits = vectors.times(&self.weights.transposed());
         for at in 0..logits.rows {

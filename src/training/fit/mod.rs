@@ -2,14 +2,19 @@
 //! thresholds; the latter two from cross-validation, so that they hold for texts the fit has not seen. Pure: the same
 //! vectors and seed give the same result.
 
+pub mod background;
 pub mod head;
 pub mod linear;
+mod lines;
 pub mod read;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
+use self::background::usable;
 use self::head::{Rows, fit, likeness_only, softmax};
 use self::linear::Matrix;
+use self::lines::{Price, cut, lead};
 use super::Shuffle;
 use super::calibrate::temperature;
 use crate::nlp::custom::{CustomError, CustomIntents, FORMAT, Figures, IntentFigures, Manifest, Weights};
@@ -26,6 +31,8 @@ const PULLS: [f32; 3] = [3.0, 10.0, 30.0];
 const ENOUGH: usize = 30;
 /// Share of right answers that the probability threshold may cost.
 const TORN: f32 = 0.003;
+/// Above so many intents what is outside counts as one of them.
+const FEW_INTENTS: usize = 30;
 
 /// What is fitted on.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +43,8 @@ pub struct Task<'a> {
     pub vectors: &'a Matrix,
     /// Index of each example's intent; none for an example of what is outside. Every intent has at least two.
     pub classes: &'a [Option<usize>],
+    /// Sentence vectors of generic texts, of which those unlike the intents stand for what is outside; may be none.
+    pub background: &'a Matrix,
     /// Version of the model pack that the vectors come from.
     pub pack: &'a str,
     /// Decides which examples are left out together.
@@ -65,73 +74,86 @@ pub struct Outcome {
 /// Fits. `progress` gets the steps done and those there are.
 pub fn fit_intents(task: Task<'_>, progress: &mut dyn FnMut(usize, usize)) -> Result<Outcome, CustomError> {
     let inside: Vec<usize> = (0..task.classes.len()).filter(|at| task.classes[*at].is_some()).collect();
-    let outside: Vec<usize> = (0..task.classes.len()).filter(|at| task.classes[*at].is_none()).collect();
+    let given: Vec<usize> = (0..task.classes.len()).filter(|at| task.classes[*at].is_none()).collect();
     let classes: Vec<usize> = inside.iter().filter_map(|at| task.classes[*at]).collect();
-    let (vectors, outside) = (task.vectors.select(&inside), task.vectors.select(&outside));
+    let (vectors, given) = (task.vectors.select(&inside), task.vectors.select(&given));
     let count = task.labels.len();
+    let generic = task.background.select(&usable(&vectors, &classes, count, task.background));
+    let mut outside = given.clone();
+    outside.values.extend_from_slice(&generic.values);
+    outside.rows += generic.rows;
+    let weights = outside_weights(classes.len(), count, given.rows, generic.rows);
     let mut random = Shuffle::new(task.seed);
     let folds = folds(&classes, count, if classes.len() > MANY { 3 } else { FOLDS }, &mut random);
     let parts = folds.iter().max().map_or(0, |last| last + 1);
     let steps = parts + 2;
 
-    let all = Rows { vectors: &vectors, classes: &classes, count };
-    let pull = best_pull(all, &folds);
+    let all = Rows { vectors: &vectors, classes: &classes, count, outside: &outside, weights: &weights };
+    let pull = best_pull(all, &folds, parts);
     progress(1, steps);
-    let mut held = HeldOut {
-        logits: Matrix::zeros(classes.len(), count),
-        likeness: vec![0.0; classes.len()],
-        outside: Vec::new(),
-    };
+    let mut held =
+        HeldOut { inside: Scores::new(classes.len(), count), outside: Scores::new(outside.rows, count) };
     for fold in 0..parts {
-        held.add(all, &folds, fold, pull, &outside);
+        held.add(all, &folds, (fold, parts), pull);
         progress(fold + 2, steps);
     }
     let unseen = unseen(all, &mut random);
-    let fitted = fit(all, pull);
+    let mut fitted = fit(all, pull);
     progress(steps, steps);
 
-    let best = |at: usize| argmax(held.logits.row(at));
+    // The line between intents and what is outside, for the fits of the parts as for the whole.
+    if outside.rows > 0 {
+        let (leads, others) = (held.inside.leads(), held.outside.leads());
+        let (of_given, of_generic) = others.split_at(given.rows);
+        let asked = lead(&leads, [of_given, of_generic]);
+        held.inside.raise_outside(asked);
+        held.outside.raise_outside(asked);
+        fitted.bias.iter_mut().skip(count).for_each(|bias| *bias += asked);
+    }
+    let best = |at: usize| argmax(held.inside.of_intents(at));
     let right: Vec<bool> = classes.iter().enumerate().map(|(at, class)| best(at) == *class).collect();
     let head = SoftmaxHead {
         labels: task.labels.to_vec(),
         temperature: 1.0,
         threshold: 0.0,
         secondary_threshold: 0.0,
+        abstention_confidence: 0.5,
     };
     let pairs: Vec<(&[f32], usize)> =
-        classes.iter().enumerate().map(|(at, class)| (held.logits.row(at), *class)).collect();
+        classes.iter().enumerate().map(|(at, class)| (held.inside.logits[at].as_slice(), *class)).collect();
     let temperature = temperature(&head, &pairs);
-    let probability: Vec<f32> =
-        (0..classes.len()).map(|at| top_probability(held.logits.row(at), temperature)).collect();
-    let of_right = |values: &[f32]| -> Vec<f32> {
-        values.iter().zip(&right).filter(|(_, right)| **right).map(|(value, _)| *value).collect()
-    };
-    let min_probability = quantile(of_right(&probability), TORN).min(0.5) * 0.999;
-    let likeness_of_right = of_right(&held.likeness);
-    let min_likeness = if held.outside.is_empty() {
-        cut(likeness_of_right, &unseen, Price::SIMULATED)
+    let kept: Vec<usize> =
+        (0..classes.len()).filter(|at| right[*at] && !held.inside.is_outside(*at)).collect();
+    let probability = kept.iter().map(|at| held.inside.probability(*at, temperature)).collect();
+    let min_probability = quantile(probability, TORN).min(0.5) * 0.999;
+    let likeness = kept.iter().map(|at| held.inside.likeness[*at]).collect();
+    // Where texts outside have a say of their own, no example need be lost to likeness.
+    let odd = if outside.rows > 0 { 0 } else { Price::SIMULATED.odd };
+    let min_likeness = if given.rows == 0 {
+        cut(likeness, &unseen, Price { odd, ..Price::SIMULATED })
     } else {
-        cut(likeness_of_right, &held.outside, Price::TRUE)
+        cut(likeness, &held.outside.likeness[..given.rows], Price { odd, ..Price::TRUE })
     };
 
-    let answered: Vec<bool> = held
-        .likeness
-        .iter()
-        .zip(&probability)
-        .map(|(likeness, probability)| *likeness >= min_likeness && *probability >= min_probability)
-        .collect();
+    let lines = Lines { temperature, min_probability, min_likeness };
+    let answered: Vec<bool> = (0..classes.len()).map(|at| !held.inside.refused(at, lines)).collect();
     let both = answered.iter().zip(&right).filter(|(answered, right)| **answered && **right).count();
     let answers = answered.iter().filter(|answered| **answered).count();
-    let below =
-        |values: &[f32]| share(values.iter().filter(|value| **value < min_likeness).count(), values.len());
+    let refused = |rows: Range<usize>| {
+        let all = rows.len();
+        (all > 0).then(|| share(rows.filter(|at| held.outside.refused(*at, lines)).count(), all))
+    };
+    let below = unseen.iter().filter(|value| **value < min_likeness).count();
     let figures = Figures {
         examples: classes.len(),
-        outside_examples: outside.rows,
+        outside_examples: given.rows,
         accuracy: share(right.iter().filter(|right| **right).count(), right.len()),
         coverage: share(answers, answered.len()),
         answered_accuracy: share(both, answers),
-        outside_rejected: (!held.outside.is_empty()).then(|| below(&held.outside)),
-        unseen_rejected: below(&unseen),
+        outside_rejected: refused(0..given.rows),
+        generic_texts: generic.rows,
+        generic_rejected: refused(given.rows..outside.rows),
+        unseen_rejected: share(below, unseen.len()),
         per_intent: per_intent(task.labels, &classes, &right),
     };
     let manifest = Manifest {
@@ -159,33 +181,112 @@ pub fn fit_intents(task: Task<'_>, progress: &mut dyn FnMut(usize, usize)) -> Re
     })
 }
 
-/// Scores of examples by fits that have not seen them.
-struct HeldOut {
-    logits: Matrix,
-    likeness: Vec<f32>,
-    /// Of every outside example, by every fit.
-    outside: Vec<f32>,
+/// What each text outside counts, those given first: together about as much as two intents, as one when intents are many.
+/// Those given count more than generic ones, but no more than all examples together.
+fn outside_weights(examples: usize, count: usize, given: usize, generic: usize) -> Vec<f32> {
+    let intents = if count > FEW_INTENTS { 1.0 } else { 2.0 };
+    let share = |whole: f32, rows: usize| (whole / rows.max(1) as f32).min(1.0);
+    let of_given = share(examples as f32, given);
+    let of_generic = share(intents * examples as f32 / count.max(1) as f32, generic);
+    [vec![of_given; given], vec![of_generic; generic]].concat()
 }
 
-impl HeldOut {
-    fn add(&mut self, all: Rows<'_>, folds: &[usize], fold: usize, pull: f32, outside: &Matrix) {
-        let (fitted, held) = without(all, folds, fold, pull);
-        let rows = all.vectors.select(&held);
-        let (logits, likeness) = (fitted.logits(&rows), fitted.likeness(&rows));
-        for (row, at) in held.iter().enumerate() {
-            self.logits.row_mut(*at).copy_from_slice(logits.row(row));
-            self.likeness[*at] = likeness[row];
-        }
-        self.outside.extend(fitted.likeness(outside));
+/// Scores of texts by fits that have not seen them.
+struct Scores {
+    intents: usize,
+    /// By text; past the intents comes what is outside, if the fit knows of it.
+    logits: Vec<Vec<f32>>,
+    likeness: Vec<f32>,
+}
+
+/// Where a text is refused.
+#[derive(Debug, Clone, Copy)]
+struct Lines {
+    temperature: f32,
+    min_probability: f32,
+    min_likeness: f32,
+}
+
+impl Scores {
+    fn new(texts: usize, intents: usize) -> Self {
+        Self { intents, logits: vec![Vec::new(); texts], likeness: vec![0.0; texts] }
+    }
+
+    fn of_intents(&self, at: usize) -> &[f32] {
+        &self.logits[at][..self.intents]
+    }
+
+    fn best(&self, at: usize) -> f32 {
+        self.of_intents(at).iter().copied().fold(f32::NEG_INFINITY, f32::max)
+    }
+
+    /// How far the best intent is ahead of what is outside.
+    fn leads(&self) -> Vec<f32> {
+        let outside = |at: usize| self.logits[at].get(self.intents).copied().unwrap_or_default();
+        (0..self.logits.len()).map(|at| self.best(at) - outside(at)).collect()
+    }
+
+    fn raise_outside(&mut self, by: f32) {
+        self.logits
+            .iter_mut()
+            .flat_map(|row| row.iter_mut().skip(self.intents))
+            .for_each(|value| *value += by);
+    }
+
+    fn is_outside(&self, at: usize) -> bool {
+        self.logits[at].get(self.intents).is_some_and(|outside| *outside > self.best(at))
+    }
+
+    /// That of the best intent.
+    fn probability(&self, at: usize, temperature: f32) -> f32 {
+        let mut scores: Vec<f32> = self.logits[at].iter().map(|logit| logit / temperature).collect();
+        softmax(&mut scores);
+        scores[..self.intents].iter().copied().fold(0.0, f32::max)
+    }
+
+    fn refused(&self, at: usize, lines: Lines) -> bool {
+        self.is_outside(at)
+            || self.likeness[at] < lines.min_likeness
+            || self.probability(at, lines.temperature) < lines.min_probability
     }
 }
 
-/// The fit without one part, and the examples of that part.
-fn without(all: Rows<'_>, folds: &[usize], fold: usize, pull: f32) -> (head::Fitted, Vec<usize>) {
+struct HeldOut {
+    inside: Scores,
+    outside: Scores,
+}
+
+impl HeldOut {
+    fn add(&mut self, all: Rows<'_>, folds: &[usize], (fold, parts): (usize, usize), pull: f32) {
+        let (fitted, held) = without(all, folds, (fold, parts), pull);
+        let outside: Vec<usize> = (0..all.outside.rows).filter(|at| at % parts == fold).collect();
+        let sets = [(&mut self.inside, all.vectors, held), (&mut self.outside, all.outside, outside)];
+        for (scores, vectors, held) in sets {
+            let rows = vectors.select(&held);
+            let (logits, likeness) = (fitted.logits(&rows), fitted.likeness(&rows));
+            for (row, at) in held.into_iter().enumerate() {
+                scores.logits[at] = logits.row(row).to_vec();
+                scores.likeness[at] = likeness[row];
+            }
+        }
+    }
+}
+
+/// The fit without one part, and the examples of that part. Texts outside go to the parts in turn.
+fn without(
+    all: Rows<'_>,
+    folds: &[usize],
+    (fold, parts): (usize, usize),
+    pull: f32,
+) -> (head::Fitted, Vec<usize>) {
     let (held, kept): (Vec<usize>, Vec<usize>) = (0..folds.len()).partition(|at| folds[*at] == fold);
     let classes: Vec<usize> = kept.iter().map(|at| all.classes[*at]).collect();
-    let vectors = all.vectors.select(&kept);
-    (fit(Rows { vectors: &vectors, classes: &classes, count: all.count }, pull), held)
+    let others: Vec<usize> = (0..all.outside.rows).filter(|at| at % parts != fold).collect();
+    let weights: Vec<f32> = others.iter().map(|at| all.weights[*at]).collect();
+    let (vectors, outside) = (all.vectors.select(&kept), all.outside.select(&others));
+    let rows =
+        Rows { vectors: &vectors, classes: &classes, count: all.count, outside: &outside, weights: &weights };
+    (fit(rows, pull), held)
 }
 
 /// The part of each example. Those of one intent go to the parts in turn, so that each part leaves some of them.
@@ -202,12 +303,12 @@ fn folds(classes: &[usize], count: usize, parts: usize, random: &mut Shuffle) ->
 }
 
 /// The pull with the least loss on the first part, where there are examples enough to tell.
-fn best_pull(all: Rows<'_>, folds: &[usize]) -> f32 {
+fn best_pull(all: Rows<'_>, folds: &[usize], parts: usize) -> f32 {
     if all.vectors.rows < ENOUGH * all.count {
         return USUAL_PULL;
     }
     let loss = |pull: f32| {
-        let (fitted, held) = without(all, folds, 0, pull);
+        let (fitted, held) = without(all, folds, (0, parts), pull);
         let logits = fitted.logits(&all.vectors.select(&held));
         let rows = held.iter().enumerate().map(|(row, at)| {
             let mut scores = logits.row(row).to_vec();
@@ -244,50 +345,10 @@ fn unseen(all: Rows<'_>, random: &mut Shuffle) -> Vec<f32> {
             })
             .collect();
         let vectors = all.vectors.select(&kept);
-        let fitted = likeness_only(Rows { vectors: &vectors, classes: &classes, count: number.len() });
+        let fitted = likeness_only(Rows { vectors: &vectors, classes: &classes, count: number.len(), ..all });
         found.extend(fitted.likeness(&all.vectors.select(&out)));
     }
     found
-}
-
-/// What abstaining may cost.
-#[derive(Debug, Clone, Copy)]
-struct Price {
-    /// Share of outside texts that must be kept away for each share of right answers lost.
-    rate: f64,
-    /// Most right answers lost, as a share.
-    cap: f64,
-}
-
-impl Price {
-    /// For examples of what is outside.
-    const TRUE: Self = Self { rate: 3.0, cap: 0.02 };
-    /// For left-out intents, which are nearer than most outside texts.
-    const SIMULATED: Self = Self { rate: 10.0, cap: 0.01 };
-}
-
-/// Odd examples that may be lost at no price: of a few, the least like says little about the rest.
-const ODD: usize = 2;
-
-/// The likeness below which to abstain: as many outside texts below as the price allows.
-fn cut(mut right: Vec<f32>, outside: &[f32], price: Price) -> f32 {
-    right.sort_by(f32::total_cmp);
-    let Some(lowest) = right.first() else { return 0.0 };
-    let most = ODD.min(right.len() / 8) + (price.cap * right.len() as f64) as usize;
-    let mut best = (f64::NEG_INFINITY, *lowest);
-    for lost in 0..=most.min(right.len() - 1) {
-        let threshold = match lost {
-            // A little room below the least like of the examples.
-            0 => lowest - 0.02,
-            _ => f32::midpoint(right[lost - 1], right[lost]),
-        };
-        let kept_away = share(outside.iter().filter(|value| **value < threshold).count(), outside.len());
-        let worth = kept_away - price.rate * share(lost.saturating_sub(ODD), right.len());
-        if worth > best.0 {
-            best = (worth, threshold);
-        }
-    }
-    best.1
 }
 
 fn per_intent(labels: &[String], classes: &[usize], right: &[bool]) -> BTreeMap<String, IntentFigures> {
@@ -315,12 +376,6 @@ fn confusions(labels: &[String], classes: &[usize], taken: &[usize]) -> Vec<Conf
         .collect();
     pairs.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.label.cmp(&b.label)));
     pairs
-}
-
-fn top_probability(logits: &[f32], temperature: f32) -> f32 {
-    let mut scores: Vec<f32> = logits.iter().map(|logit| logit / temperature).collect();
-    softmax(&mut scores);
-    scores.into_iter().fold(0.0, f32::max)
 }
 
 fn quantile(mut values: Vec<f32>, at: f32) -> f32 {

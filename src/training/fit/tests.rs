@@ -49,7 +49,18 @@ fn set(classes: usize, each: usize, spread: f32, outside: usize) -> Set {
 }
 
 fn fitted(set: &Set) -> Outcome {
-    let task = Task { labels: &set.labels, vectors: &set.vectors, classes: &set.classes, pack: "p", seed: 1 };
+    fitted_against(set, &Matrix::zeros(0, SIZE))
+}
+
+fn fitted_against(set: &Set, background: &Matrix) -> Outcome {
+    let task = Task {
+        labels: &set.labels,
+        vectors: &set.vectors,
+        classes: &set.classes,
+        background,
+        pack: "p",
+        seed: 1,
+    };
     fit_intents(task, &mut |_, _| {}).unwrap()
 }
 
@@ -89,6 +100,29 @@ fn intents_apart_are_told_apart_and_the_rest_is_left_alone() {
         assert_eq!(figures.outside_rejected.is_some(), outside > 0);
         assert!((figures.accuracy - right).abs() < 0.1, "{figures:?}");
     }
+}
+
+#[test]
+fn generic_texts_make_few_intents_refuse_the_rest() {
+    let mut random = Shuffle::new(3);
+    // Every axis has some, those of the intents too: these must not stand against them.
+    let texts: Vec<Vec<f32>> = (0..96).map(|at| near(at % SIZE, 0.3, &mut random)).collect();
+    let background = Matrix::from_rows(SIZE, texts.iter().map(Vec::as_slice));
+    let set = set(4, 6, 0.3, 0);
+    let outcome = fitted_against(&set, &background);
+    let figures = &outcome.intents.manifest.figures;
+    assert!((70..=84).contains(&figures.generic_texts), "of 96, 16 are of the intents: {figures:?}");
+    assert!(figures.generic_rejected > Some(0.9), "{figures:?}");
+    let (right, left) = (accuracy(&outcome.intents, 0..4, 0.3), abstained(&outcome.intents, 4..24, 0.3));
+    assert!(right > 0.9 && left > 0.9, "{right} {left}");
+}
+
+#[test]
+fn what_is_outside_counts_about_as_one_or_two_intents() {
+    assert_eq!(outside_weights(24, 4, 0, 240), vec![12.0 / 240.0; 240]);
+    assert_eq!(outside_weights(400, 40, 2, 4), [1.0; 6]);
+    assert_eq!(outside_weights(400, 40, 0, 100), [0.1; 100]);
+    assert_eq!(outside_weights(10, 2, 20, 0), [0.5; 20]);
 }
 
 #[test]
