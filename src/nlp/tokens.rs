@@ -23,6 +23,9 @@ pub struct Tokens {
     capacity: usize,
 }
 
+/// A window with the byte spans of its tokens in the text.
+type Cut = (Window, Vec<(usize, usize)>);
+
 impl Tokens {
     /// Reads `tokenizer.json` of the pack. Fails when it cannot be read, lacks `[CLS]` or `[SEP]`, or when
     /// `max_tokens` leaves no room for text.
@@ -68,7 +71,7 @@ impl Tokens {
         let windows = self.cut_up(text)?;
         let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
         let character = |byte: usize| starts.partition_point(|start| *start < byte);
-        let place = |(window, offsets): (Window, Vec<(usize, usize)>)| {
+        let place = |(window, offsets): Cut| {
             let tokens = offsets.into_iter().map(|(from, to)| Some([character(from), character(to)]));
             let spans = std::iter::once(None).chain(tokens).chain(std::iter::once(None)).collect();
             PlacedWindow { window, spans }
@@ -77,7 +80,7 @@ impl Tokens {
     }
 
     /// Every window with the byte spans of its tokens, special ones left out.
-    fn cut_up(&self, text: &str) -> Result<Vec<(Window, Vec<(usize, usize)>)>, TokenError> {
+    fn cut_up(&self, text: &str) -> Result<Vec<Cut>, TokenError> {
         let encoding = self.tokenizer.encode(text, false).map_err(|error| TokenError(error.to_string()))?;
         let (ids, offsets) = (encoding.get_ids(), encoding.get_offsets());
         if ids.is_empty() {

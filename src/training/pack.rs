@@ -116,9 +116,9 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Danger and need must not be missed: finding them counts twice as much as a false alarm.
+/// Threats, need and fraud must not be missed: finding them counts more than a false alarm.
 fn beta(signal: &str) -> f64 {
-    if ["legal_threat", "safety", "vulnerable", "fraud"].contains(&signal) { 2.0 } else { 1.0 }
+    if ["legal_threat", "vulnerable", "fraud"].contains(&signal) { 1.5 } else { 1.0 }
 }
 
 pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
