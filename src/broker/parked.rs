@@ -2,6 +2,7 @@
 //! for byte; whatever the headers say stays small, and says nothing of the text.
 
 use crate::broker::{DeliveryMeta, Outgoing};
+use crate::interaction;
 use crate::store::Destination;
 
 /// Header with the kind of error, a short word for machines (`malformed`, `too_large`…).
@@ -72,16 +73,19 @@ pub fn parking(parking: Parking, body: Vec<u8>) -> Outgoing {
     }
 }
 
-/// What people call a parked message by: its own id, else one made from its body.
+/// What people call a parked message by: its own id, else the one its body tells, else one made from its body.
 pub fn id_of(message_id: Option<&str>, body: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
     match message_id {
         Some(id) if !id.is_empty() => id.to_owned(),
-        _ => {
-            let hex: String = Sha256::digest(body).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            format!("unnamed-{hex}")
-        }
+        _ => interaction::message_id(body).unwrap_or_else(|| unnamed(body)),
     }
+}
+
+/// A name for what has none.
+pub fn unnamed(body: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    let hex: String = Sha256::digest(body).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("unnamed-{hex}")
 }
 
 /// The text for a class that the broker itself gave.
@@ -148,6 +152,28 @@ mod tests {
         let first = id_of(None, b"one");
         assert_eq!(first, id_of(Some(""), b"one"));
         assert_ne!(first, id_of(None, b"two"));
+        assert!(first.starts_with("unnamed-"));
         assert_eq!(id_of(Some("m-7"), b"one"), "m-7");
+    }
+
+    #[test]
+    fn a_message_without_property_is_named_by_its_body() {
+        let check = |body: &str, id: Option<&str>| {
+            let named = id_of(None, body.as_bytes());
+            assert_eq!(named, id.map_or_else(|| unnamed(body.as_bytes()), str::to_owned), "{body}");
+        };
+        check(r#"{"message_id": "m-9", "no": ["channel"]}"#, Some("m-9"));
+        check("\u{FEFF}{\"message_id\": \"m-9\"}", Some("m-9"));
+        let deep = format!(r#"{{"x": {}{}, "message_id": "m-9"}}"#, "[".repeat(5000), "]".repeat(5000));
+        check(&deep, Some("m-9"));
+        check(r#"{"message_id": 9}"#, None);
+        check(r#"{"message_id": " "}"#, None);
+        check(r#"{"message_id": "m\u001b[2J"}"#, None);
+        check(r#"{"inner": {"message_id": "m-9"}}"#, None);
+        check(r#"[{"message_id": "m-9"}]"#, None);
+        check(r#"["m-9"]"#, None);
+        check(r#"{"message_id": "m-9""#, None);
+        check(&format!(r#"{{"message_id": "m-9", "x": "{}"}}"#, "x".repeat(1 << 20)), None);
+        assert_eq!(id_of(Some("m-7"), br#"{"message_id": "m-9"}"#), "m-7");
     }
 }

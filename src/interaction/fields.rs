@@ -11,11 +11,10 @@ use super::json::kind;
 use super::model::{Author, Channel, Ratings};
 use super::parse::{Mode, ParseContext};
 use super::text::{is_unseen, shown};
-use super::wire::{SCHEMA, WireAttachment, WireTurn};
+use super::wire::{MAX_ID, SCHEMA, WireAttachment, WireTurn};
 
 /// Turns one message may have.
 pub(super) const MAX_TURNS: usize = 2_000;
-const MAX_ID: usize = 200;
 const MAX_IDENTITIES: usize = 20;
 const MAX_IDENTITY: usize = 320;
 const MAX_ATTRIBUTES: usize = 64;

@@ -26,7 +26,7 @@ pub use json::{MAX_BYTES, MAX_DEPTH};
 pub use model::{Attachment, Author, Channel, CleanText, Interaction, Ratings, Turn};
 pub use parse::{Fallback, Mode, ParseContext, parse, sample};
 pub use redact::redact;
-pub use wire::{SCHEMA, WireAttachment, WireInteraction, WireTurn, schema};
+pub use wire::{SCHEMA, WireAttachment, WireInteraction, WireTurn, message_id, schema};
 
 #[cfg(test)]
 mod tests;

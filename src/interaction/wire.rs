@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::json::MAX_BYTES;
 use super::model::{Author, Channel};
+use super::text::is_unseen;
 
 /// The schema this version reads.
 pub const SCHEMA: &str = "smista.interaction.v1";
@@ -89,6 +91,27 @@ pub struct WireInteraction {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub attachments: Vec<WireAttachment>,
+}
+
+/// Bytes an id may have.
+pub(super) const MAX_ID: usize = 200;
+
+/// The `message_id` of a body that may otherwise be wrong, if it is JSON and has one that could be taken.
+pub fn message_id(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        message_id: String,
+    }
+    if body.len() > MAX_BYTES {
+        return None;
+    }
+    let body = body.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(body);
+    // An array would be read as the fields in order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return None;
+    }
+    let Named { message_id: id } = serde_json::from_slice(body).ok()?;
+    (id.len() <= MAX_ID && !id.trim().is_empty() && !id.chars().any(is_unseen)).then_some(id)
 }
 
 /// One speaker's turn.

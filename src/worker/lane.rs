@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::parking::{self, Refusal};
 use super::pipeline::{Decided, Pipeline, PipelineError};
+use crate::broker::parked;
 use crate::broker::{DeliveryMeta, Outgoing, Publisher, Settle, Settlement};
 use crate::interaction::Interaction;
 use crate::nlp::Understanding;
@@ -71,7 +72,7 @@ impl LaneContext {
         let Work { meta, body, settler, received, parsed } = work;
         let id = match &parsed {
             Ok(interaction) => interaction.message_id.clone(),
-            Err(_) => meta.message_id.clone().unwrap_or_default(),
+            Err(_) => parked::id_of(meta.message_id.as_deref(), &body),
         };
         let outcome = match parsed {
             Ok(interaction) => self.guarded(&interaction).await,

@@ -154,7 +154,7 @@ pub(super) fn properties(message_id: &str, headers: &[(String, String)]) -> Basi
     }
     // An id too long for the property is replaced by one made from it, the same every time.
     let id =
-        short(message_id).or_else(|_| short(&parked::id_of(None, message_id.as_bytes()))).unwrap_or_default();
+        short(message_id).or_else(|_| short(&parked::unnamed(message_id.as_bytes()))).unwrap_or_default();
     BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
         .with_content_type("application/json".into())
