@@ -4,13 +4,15 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anstyle::Style;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use chrono::Utc;
 use clap::Subcommand;
 use serde_json::json;
 
 use super::style::{BAD, DIM, GOOD, HEADING, WARN, paint};
 use super::{Hinted, Outcome, WrongUse};
 use crate::config::Config;
+use crate::nlp::labels::INTENTS;
 use crate::routing::compile::Effects;
 use crate::routing::decision::{Level, SCHEMA};
 use crate::routing::simulate::Changes;
@@ -243,7 +245,7 @@ fn explain(path: Option<&Path>, facts: Option<&Path>, all: bool, as_json: bool) 
         )?;
         Facts::from_decision(&decision)
     } else {
-        serde_json::from_value(value).with_context(|| {
+        written(value, &policy).with_context(|| {
             Hinted::new(format!("{name} holds no facts"), "docs/policy.md, section Tests, names them")
         })?
     };
@@ -251,6 +253,29 @@ fn explain(path: Option<&Path>, facts: Option<&Path>, all: bool, as_json: bool) 
     let text = if as_json { serde_json::to_string(&routing)? } else { tree(&policy, &routing, all) };
     writeln!(anstream::stdout(), "{text}")?;
     Ok(Outcome::Done)
+}
+
+/// Facts written by hand. A message without `sent_at` is sent now.
+fn written(value: serde_json::Value, policy: &Policy) -> anyhow::Result<Facts> {
+    let fields =
+        value.as_object().context("one JSON object is expected, such as {\"sentiment\":\"negative\"}")?;
+    let dated = fields.contains_key("sent_at");
+    let mut facts: Facts = serde_json::from_value(value)?;
+    if !dated {
+        facts.sent_at = Utc::now();
+    }
+    // An intent of one's own is known by the policy that asks for it.
+    let own = |name: &str| policy.rules().any(|(_, when)| when.contains(&format!("\"{name}\"")));
+    let unknown =
+        facts.intents.iter().find(|intent| !INTENTS.contains(&intent.name.as_str()) && !own(&intent.name));
+    if let Some(unknown) = unknown {
+        let names = INTENTS.map(|name| format!("`{name}`")).join(", ");
+        bail!(
+            "intents: unknown intent `{}`, expected one of {names}, or one that the policy names",
+            unknown.name
+        );
+    }
+    Ok(facts)
 }
 
 fn simulation(new: &Path, old: Option<&Path>, decisions: &Path, as_json: bool) -> anyhow::Result<Outcome> {

@@ -2,9 +2,13 @@
 //! can also be written by hand in tests. What CEL sees of it is in [`super::variables`].
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IntoDeserializer as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::decision::Decision;
@@ -22,7 +26,7 @@ pub const PROMISE_HOURS: i64 = 24;
 #[serde(default, deny_unknown_fields)]
 pub struct Facts {
     /// Strongest first. By hand: names, or `{ name, confidence }`.
-    #[serde(deserialize_with = "scored")]
+    #[serde(deserialize_with = "intents")]
     pub intents: Vec<Scored<String>>,
     /// No intent was sure enough.
     pub abstained: bool,
@@ -30,7 +34,7 @@ pub struct Facts {
     #[serde(deserialize_with = "sentiment")]
     pub sentiment: Sentiment,
     /// Strongest first. By hand: names, or `{ name, confidence }`.
-    #[serde(deserialize_with = "scored")]
+    #[serde(deserialize_with = "emotions")]
     pub emotions: Vec<Scored<Emotion>>,
     /// By hand: names, or whole tables.
     #[serde(deserialize_with = "signals")]
@@ -282,11 +286,34 @@ fn plain_sentiment(label: SentimentLabel) -> Sentiment {
     Sentiment { label, score, confidence: 1.0, first_third: score, last_third: score, shift: 0.0 }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
+/// A bare name, or the whole table. By hand instead of untagged, so that an error says which names there are.
 enum OneOf<A, B> {
     Short(A),
     Long(B),
+}
+
+impl<'de, A: Deserialize<'de>, B: Deserialize<'de>> Deserialize<'de> for OneOf<A, B> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<A, B>(PhantomData<(A, B)>);
+
+        impl<'de, A: Deserialize<'de>, B: Deserialize<'de>> Visitor<'de> for Either<A, B> {
+            type Value = OneOf<A, B>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name or a table")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+                A::deserialize(name.into_deserializer()).map(OneOf::Short)
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, table: M) -> Result<Self::Value, M::Error> {
+                B::deserialize(MapAccessDeserializer::new(table)).map(OneOf::Long)
+            }
+        }
+
+        deserializer.deserialize_any(Either(PhantomData))
+    }
 }
 
 fn scored<'de, D, T>(deserializer: D) -> Result<Vec<Scored<T>>, D::Error>
@@ -304,8 +331,17 @@ where
         .collect())
 }
 
+fn intents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Scored<String>>, D::Error> {
+    scored(deserializer).map_err(|error| named("intents", &error))
+}
+
+fn emotions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Scored<Emotion>>, D::Error> {
+    scored(deserializer).map_err(|error| named("emotions", &error))
+}
+
 fn signals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Signal>, D::Error> {
-    let items = Vec::<OneOf<SignalKind, Signal>>::deserialize(deserializer)?;
+    let items = Vec::<OneOf<SignalKind, Signal>>::deserialize(deserializer)
+        .map_err(|error| named("signals", &error))?;
     Ok(items
         .into_iter()
         .map(|item| match item {
@@ -318,8 +354,15 @@ fn signals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Signal>, D:
 }
 
 fn sentiment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sentiment, D::Error> {
-    Ok(match OneOf::<SentimentLabel, Sentiment>::deserialize(deserializer)? {
+    let given = OneOf::<SentimentLabel, Sentiment>::deserialize(deserializer)
+        .map_err(|error| named("sentiment", &error))?;
+    Ok(match given {
         OneOf::Short(label) => plain_sentiment(label),
         OneOf::Long(sentiment) => sentiment,
     })
+}
+
+/// The error with the fact that it is about.
+fn named<E: de::Error>(fact: &str, error: &E) -> E {
+    E::custom(format!("{fact}: {error}"))
 }

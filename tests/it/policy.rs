@@ -96,6 +96,33 @@ fn explain_shows_rules_reasons_and_counterfactuals() {
 }
 
 #[test]
+fn explain_takes_the_time_now_and_says_what_it_does_not_know() {
+    let before = chrono::Utc::now();
+    let routing = json(&smista(&["policy", "explain", "--json"], r#"{"intents":["billing.dispute"]}"#));
+    let due = routing["route"]["sla_due_at"].as_str().unwrap();
+    assert!(due.parse::<chrono::DateTime<chrono::Utc>>().unwrap() > before, "{due}");
+    let given = r#"{"intents":["billing.dispute"],"sent_at":"2026-05-14T09:00:00Z"}"#;
+    let routing = json(&smista(&["policy", "explain", "--json"], given));
+    assert!(routing["route"]["sla_due_at"].as_str().unwrap().starts_with("2026-05-1"), "{routing}");
+
+    let check = |facts: &str, words: &[&str]| {
+        let output = smista(&["policy", "explain"], facts);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{facts}: {said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{facts}: {said}");
+        assert!(!said.contains("untagged"), "{facts}: {said}");
+    };
+    check("[]", &["one JSON object"]);
+    check("\"negative\"", &["one JSON object"]);
+    check(r#"{"sentiment":"angry"}"#, &["sentiment", "`angry`", "`negative`", "`neutral`", "`positive`"]);
+    check(r#"{"signals":["legal"]}"#, &["signals", "`legal`", "`legal_threat`", "`contradiction`"]);
+    check(r#"{"emotions":[{"name":"rage","confidence":1}]}"#, &["emotions", "`rage`", "`anger`"]);
+    check(r#"{"intents":["billing.dispte"]}"#, &["intents", "`billing.dispte`", "`billing.dispute`"]);
+    check(r#"{"intents":[7]}"#, &["intents", "a name or a table"]);
+    check(r#"{"stage":"buying"}"#, &["`buying`", "`purchase`"]);
+}
+
+#[test]
 fn a_simulation_counts_what_another_policy_would_change() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("new.toml");
