@@ -1,6 +1,7 @@
 //! `smista doctor`: looks at everything a worker needs and says what to do about what is missing.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use crate::broker::topology::Topology;
 use crate::config::{Config, EngineKind};
 use crate::interaction::{Channel, sample};
 use crate::nlp::pack::Pack;
+use crate::store;
 
 /// Longest wait for RabbitMQ or the database.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -200,6 +202,27 @@ async fn engine(config: &Config, quick: bool) -> Check {
 async fn database(config: &Config) -> Check {
     const NAME: &str = "database";
     const REMEDY: &str = "check store.url: for sqlite a writable folder, for PostgreSQL a server that runs and a user that may create tables";
+    match store::missing_file(&config.store).await {
+        // Looking creates nothing; the worker will.
+        Ok(Some(file)) => {
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            if folder.metadata().is_ok_and(|folder| folder.is_dir() && !folder.permissions().readonly()) {
+                return Check::ok(
+                    NAME,
+                    format!("sqlite, {} is not there yet: the worker makes it", file.display()),
+                );
+            }
+            let detail = format!(
+                "{} is not there and {} is no folder that can be written to",
+                file.display(),
+                folder.display()
+            );
+            return Check::bad(NAME, Status::Failed, detail, REMEDY);
+        }
+        Ok(None) => {}
+        Err(error) => return Check::failed(NAME, &error.into(), REMEDY),
+    }
     let opened = async {
         let store = setup::store(config).await?;
         store.ping().await?;

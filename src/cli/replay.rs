@@ -10,7 +10,7 @@ use super::style::{self, paint};
 use super::{Hinted, Outcome, WrongUse, setup};
 use crate::config::Config;
 use crate::routing::Decision;
-use crate::store::ReplayRecord;
+use crate::store::{self, ReplayRecord};
 use crate::worker::Pipeline;
 
 /// Decide a stored message again and compare.
@@ -40,10 +40,10 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
     if let Some(url) = &args.state {
         config.store.url.clone_from(url);
         config.store.url_file = None;
-        let missing = url.strip_prefix("sqlite:").filter(|path| !std::path::Path::new(path).is_file());
-        if let Some(path) = missing {
-            return Err(WrongUse(format!("--state: there is no database {path}")).into());
-        }
+    }
+    if let Some(file) = store::missing_file(&config.store).await? {
+        let from = if args.state.is_some() { "--state" } else { "store.url" };
+        return Err(WrongUse(format!("{from}: there is no database {}", file.display())).into());
     }
     if let Some(policy) = &args.policy {
         config.policy.path = Some(policy.clone());

@@ -199,15 +199,30 @@ pub struct Erased {
     pub identities: u64,
 }
 
-/// Opens the store that the configuration names and brings its schema up to date.
-pub async fn open(config: &crate::config::Store) -> Result<Arc<dyn Store>, StoreError> {
-    let url = match &config.url_file {
-        None => config.url.clone(),
+/// The file of the store that the configuration names, if it is SQLite and the file is not there yet. Opening would make it.
+pub async fn missing_file(config: &crate::config::Store) -> Result<Option<std::path::PathBuf>, StoreError> {
+    let url = address(config).await?;
+    if !url.starts_with("sqlite:") || url.contains(":memory:") {
+        return Ok(None);
+    }
+    let file = sqlite::file_of(&url)?;
+    Ok((!file.is_file()).then_some(file))
+}
+
+async fn address(config: &crate::config::Store) -> Result<String, StoreError> {
+    match &config.url_file {
+        None => Ok(config.url.trim().to_owned()),
         Some(path) => tokio::fs::read_to_string(path)
             .await
-            .map_err(|error| StoreError::Open(format!("{} cannot be read: {error}", path.display())))?,
-    };
-    let url = url.trim();
+            .map(|url| url.trim().to_owned())
+            .map_err(|error| StoreError::Open(format!("{} cannot be read: {error}", path.display()))),
+    }
+}
+
+/// Opens the store that the configuration names and brings its schema up to date.
+pub async fn open(config: &crate::config::Store) -> Result<Arc<dyn Store>, StoreError> {
+    let url = address(config).await?;
+    let url = url.as_str();
     let limit = Duration::from_secs(config.statement_timeout_s.max(1));
     if url.starts_with("sqlite:") {
         Ok(Arc::new(sqlite::open(url, config.max_connections, limit).await?))

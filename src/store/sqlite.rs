@@ -25,6 +25,12 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
 /// Several processes may open a new file at once; the losers find it done on the next try.
 const OPEN_TRIES: u32 = 5;
 
+/// The file of `sqlite:PATH`.
+pub(super) fn file_of(url: &str) -> Result<std::path::PathBuf, StoreError> {
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Open(error.to_string()))?;
+    Ok(options.get_filename().to_owned())
+}
+
 /// Opens `sqlite:PATH`, creating the file if need be; `sqlite::memory:` lives as long as the store.
 pub(super) async fn open(
     url: &str,
