@@ -47,6 +47,9 @@ pub struct Args {
 #[derive(Debug, Clone, Subcommand)]
 pub enum Stage {
     /// Give the encoder Italian word pieces and bring Italian sentences to where their English translations are
+    #[command(
+        after_help = "Example:\n  smista train align --data ~/smista-data --base ~/.cache/smista/all-minilm-l6-v2"
+    )]
     Align {
         /// Folder of the sentence pairs
         #[arg(long, value_name = "DIR")]
@@ -56,6 +59,7 @@ pub enum Stage {
         base: PathBuf,
     },
     /// Fine-tune encoder and heads on the examples and on public data
+    #[command(after_help = "Example:\n  smista train tune --data ~/smista-data --corrections")]
     Tune {
         /// Folder of the public data sets
         #[arg(long, value_name = "DIR")]
@@ -65,6 +69,7 @@ pub enum Stage {
         corrections: bool,
     },
     /// Calibrate on the development examples and write the pack
+    #[command(after_help = "Example:\n  smista train pack --output target/candidate")]
     Pack {
         /// Folder of the pack
         #[arg(long, value_name = "DIR", default_value = "models/core")]
@@ -72,6 +77,9 @@ pub enum Stage {
     },
     /// Put a candidate pack in the current one's place, unless it is worse on the development examples or on the
     /// corrections held back
+    #[command(
+        after_help = "Example:\n  smista train promote --candidate target/candidate --current models/core --dry-run"
+    )]
     Promote {
         /// Folder of the candidate
         #[arg(long, value_name = "DIR")]

@@ -223,6 +223,10 @@ fn exit_codes_and_errors_say_what_to_do() {
         "no.db",
     );
     check(&["replay", "--decision", "17"], 2, "--decision");
+    std::fs::write(dir.path().join("store.toml"), "[store]\nurl = \"sqlite:none.db\"\n").unwrap();
+    let id = "b1946ac9-2b1e-5d3f-9c46-0d0f6b3b8f11";
+    check(&["--config", "store.toml", "replay", "--decision", id], 2, "none.db");
+    assert!(!dir.path().join("none.db").exists(), "nothing is created");
 }
 
 #[cfg(not(feature = "torch"))]
@@ -241,24 +245,35 @@ fn a_build_without_torch_says_so() {
 #[test]
 fn every_help_has_an_example() {
     let dir = folder();
-    let top = run(dir.path(), &["--help"], b"");
-    let text = String::from_utf8(top.stdout).unwrap();
-    let commands: Vec<&str> = text
-        .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.trim().is_empty())
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| *name != "help")
-        .collect();
+    let help = |path: &[&str]| {
+        let output = run(dir.path(), &[path, &["--help"]].concat(), b"");
+        assert_eq!(output.status.code(), Some(0), "{path:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let inside = |text: &str| -> Vec<String> {
+        text.lines()
+            .skip_while(|line| *line != "Commands:")
+            .skip(1)
+            .take_while(|line| !line.trim().is_empty())
+            .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|name| *name != "help")
+            .map(str::to_owned)
+            .collect()
+    };
+    let commands = inside(&help(&[]));
     assert!(commands.len() >= 6, "{commands:?}");
-    for command in commands {
-        let output = run(dir.path(), &[command, "--help"], b"");
-        let text = String::from_utf8(output.stdout).unwrap();
-        let grouped = text.contains("Commands:");
-        assert!(text.contains("smista ") && (grouped || text.contains("Example")), "{command}: {text}");
-        assert!(!text.contains("See the module"), "{command}: {text}");
+    for command in &commands {
+        let group = help(&[command]);
+        let nested = inside(&group);
+        assert!(group.contains("Example"), "{command}: {group}");
+        assert!(!group.contains("See the module"), "{command}: {group}");
+        for one in &nested {
+            let text = help(&[command, one]);
+            let example = format!("smista {command} {one}");
+            let shown = text.split_once("Example").is_some_and(|(_, after)| after.contains(&example));
+            assert!(shown, "{command} {one}: {text}");
+        }
     }
 }
 
