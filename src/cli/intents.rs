@@ -28,6 +28,9 @@ const WARNINGS: usize = 20;
 
 /// Intents of your own, from examples.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  smista intents fit --examples examples.csv --output my-intents\n  smista intents show my-intents"
+)]
 pub struct Args {
     /// What to do
     #[command(subcommand)]
