@@ -17,11 +17,11 @@ static INTERNATIONAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// Numbers in the shapes of Italy, Britain, France and North America; `judge_national` counts their digits.
 static NATIONAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(concat!(
-        r"\(?3[2-9]\d\)?(?:[ .\-–/]{0,3}\d){6,7}",     // Italian mobile
-        r"|\(0[1-9]\d{0,3}\)(?:[ .\-–/]{0,3}\d){4,9}", // area code in brackets
-        r"|0[1-9]\d{0,3}(?:[ .\-–/]{0,3}\d){4,9}",     // leading zero
+        r"\(?3[2-9][ .\-]?\d\)?(?:[ .\-–/]{0,3}\d){6,7}", // Italian mobile
+        r"|\(0[1-9]\d{0,3}\)(?:[ .\-–/]{0,3}\d){4,9}",    // area code in brackets
+        r"|0[1-9]\d{0,3}(?:[ .\-–/]{0,3}\d){4,9}",        // leading zero
         r"|(?:1[ .\-])?\(?[2-9]\d{2}\)?[ .\-]{1,2}[2-9]\d{2}[ .\-]\d{4}", // North America
-        r"|\d(?:[ ,.\-]\d){8,10}",                     // read out digit by digit
+        r"|\d(?:[ ,.\-]\d){8,10}",                        // read out digit by digit
     ))
 });
 
