@@ -22,3 +22,5 @@ pub mod worker;
 pub mod telemetry;
 
 pub mod cli;
+
+pub mod failpoint;

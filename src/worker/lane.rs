@@ -14,6 +14,7 @@ use super::parking::{self, Refusal};
 use super::pipeline::{Decided, Pipeline, PipelineError};
 use crate::broker::parked;
 use crate::broker::{DeliveryMeta, Outgoing, Publisher, Settle, Settlement};
+use crate::failpoint;
 use crate::interaction::Interaction;
 use crate::nlp::Understanding;
 use crate::store::OutboxMessage;
@@ -74,6 +75,7 @@ impl LaneContext {
             Ok(interaction) => interaction.message_id.clone(),
             Err(_) => parked::id_of(meta.message_id.as_deref(), &body),
         };
+        failpoint::pass("receive", &id).await;
         let outcome = match parsed {
             Ok(interaction) => self.guarded(&interaction).await,
             Err(refusal) => Outcome::Refused(refusal),
@@ -126,6 +128,7 @@ impl LaneContext {
             match self.pipeline.fold_and_commit(interaction, &understanding, Utc::now()).await {
                 Ok(decided) => {
                     self.health.note(Part::Store, true, "working");
+                    failpoint::pass("commit", &interaction.message_id).await;
                     return Ok(decided);
                 }
                 Err(error) => self.after_failure("commit", interaction, error, &mut backoff, false).await?,
@@ -137,6 +140,7 @@ impl LaneContext {
         let mut backoff = Backoff::new(self.retry_backoff);
         let mut seen = self.analysed.load(Ordering::Relaxed);
         let mut own = 0;
+        failpoint::pass("analyse", &interaction.message_id).await;
         loop {
             match self.pipeline.analyse(interaction).await {
                 Ok(understanding) => {
@@ -207,6 +211,7 @@ impl LaneContext {
                 return false;
             }
         }
+        failpoint::pass("confirm", message_id).await;
         let ids: Vec<String> = outbox.iter().map(|message| message.id.clone()).collect();
         if !ids.is_empty()
             && let Err(error) = self.pipeline.store().mark_sent(&ids, Utc::now()).await
@@ -245,10 +250,12 @@ impl LaneContext {
         decided: &Decided,
         received: Instant,
     ) -> Left {
+        failpoint::pass("mark", id).await;
         if let Err(error) = settler.settle(Settlement::Ack).await {
             events::AckLost { message_id: id, error: &error.to_string() }.emit();
             return Left::GivenBack;
         }
+        failpoint::pass("ack", id).await;
         events::Decided {
             message_id: id,
             decision_id: &decided.decision.decision_id.to_string(),

@@ -18,6 +18,7 @@ use super::state::{Backoff, Board, Side};
 use super::{declare, farewell, pause, raised};
 use crate::broker::topology::Topology;
 use crate::broker::{BrokerState, Outgoing, PublishError, Publisher, parked};
+use crate::failpoint;
 
 /// AMQP's delivery mode for messages that outlive the broker.
 const PERSISTENT: u8 = 2;
@@ -141,7 +142,9 @@ pub(super) async fn send(
     properties: BasicProperties,
 ) -> lapin::Result<Confirmation> {
     let options = BasicPublishOptions { mandatory: true, immediate: false };
-    channel.basic_publish(exchange, key, options, body, properties).await?.await
+    let confirm = channel.basic_publish(exchange, key, options, body, properties).await?;
+    failpoint::pass("publish", "").await;
+    confirm.await
 }
 
 /// Properties of everything smista publishes.

@@ -11,6 +11,7 @@ use super::cues::Folded;
 use super::engine::{Engine, EngineError, Target, Window, WindowOutput};
 use super::labels::{Emotion, INTENTS, SentimentLabel, SignalKind, Stage};
 use super::pack::{Heads, SigmoidHead, SoftmaxHead};
+use crate::failpoint;
 
 /// Length of its sentence vectors.
 const EMBEDDING: usize = 64;
@@ -53,12 +54,19 @@ pub struct ScriptedEngine;
 
 impl Engine for ScriptedEngine {
     fn infer(&mut self, windows: &[Window]) -> Vec<Result<WindowOutput, EngineError>> {
-        windows.iter().map(|window| Ok(read(&window.text))).collect()
+        windows.iter().map(|window| answer(&window.text)).collect()
     }
 
     fn explain(&mut self, window: &Window, targets: &[Target]) -> Result<Vec<Vec<f32>>, EngineError> {
         explain::explain(window, targets)
     }
+}
+
+fn answer(text: &str) -> Result<WindowOutput, EngineError> {
+    if failpoint::block("infer", text) {
+        return Err(EngineError::Runtime("a failpoint".to_owned()));
+    }
+    Ok(read(text))
 }
 
 fn read(text: &str) -> WindowOutput {
