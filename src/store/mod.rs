@@ -1,6 +1,7 @@
 //! What must survive: inbox, customer state, decisions, outbox, in one database transaction per message. One trait;
 //! SQLite (embedded default) and PostgreSQL behind it.
 
+mod attendance;
 mod correction;
 mod identity;
 mod link;
@@ -20,6 +21,7 @@ use crate::interaction::Interaction;
 use crate::journey::Journey;
 use crate::routing::Decision;
 
+pub use attendance::Attendance;
 pub use correction::{Corrected, Correction};
 
 /// A customer's state as stored. `epoch` rises with every commit; a commit against an older epoch is refused, so a
@@ -170,6 +172,13 @@ pub trait Store: Send + Sync {
     /// Forgets messages decided before a time, with their decisions and what was published of them; messages with
     /// something still to be published stay. Returns how many. A message delivered again after that is decided again.
     async fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+
+    /// Says that a worker of a team lives and where it stands, and tells who is said to live in that team, itself among
+    /// them. Who of them still lives is for the caller to judge: a dead worker's beat stands still.
+    async fn attend(&self, team: &str, me: &Attendance) -> Result<Vec<Attendance>, StoreError>;
+
+    /// Takes a worker off its team's list, unless its beat has moved on.
+    async fn dismiss(&self, team: &str, worker: &str, beat: i64) -> Result<(), StoreError>;
 
     /// Erases everything kept of a customer: state, identities, messages, decisions, and what waits to be published.
     async fn erase(&self, customer: &str) -> Result<Erased, StoreError>;

@@ -15,9 +15,10 @@ use super::sql::SqlStore;
 use super::sqlite::migrator;
 use super::{Store, StoreError};
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "store", include_str!("../../migrations/postgres/0001_store.sql")),
     (2, "corrections", include_str!("../../migrations/postgres/0002_corrections.sql")),
+    (3, "workers", include_str!("../../migrations/postgres/0003_workers.sql")),
 ];
 
 /// Opens `postgres://…` and brings its schema up to date.

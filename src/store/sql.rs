@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::attendance::{self, Attendance};
 use super::identity::{self, Binding, Known};
 use super::link::{Cell, Database, Link, Param, cells};
 use super::{
@@ -249,6 +250,25 @@ impl<D: Database> Store for SqlStore<D> {
                 return Ok(purged);
             }
         }
+    }
+
+    async fn attend(&self, team: &str, me: &Attendance) -> Result<Vec<Attendance>, StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let team = attendance::attend(&mut *link, team, me).await?;
+            link.commit().await?;
+            Ok(team)
+        })
+        .await
+    }
+
+    async fn dismiss(&self, team: &str, worker: &str, beat: i64) -> Result<(), StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            attendance::dismiss(&mut *link, team, worker, beat).await?;
+            link.commit().await
+        })
+        .await
     }
 
     async fn erase(&self, customer: &str) -> Result<Erased, StoreError> {

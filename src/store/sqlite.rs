@@ -18,9 +18,10 @@ use super::link::{Cell, Database, Link, Param, failed, not_opened};
 use super::sql::SqlStore;
 use super::{Store, StoreError};
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "store", include_str!("../../migrations/sqlite/0001_store.sql")),
     (2, "corrections", include_str!("../../migrations/sqlite/0002_corrections.sql")),
+    (3, "workers", include_str!("../../migrations/sqlite/0003_workers.sql")),
 ];
 /// Several processes may open a new file at once; the losers find it done on the next try.
 const OPEN_TRIES: u32 = 5;

@@ -21,6 +21,7 @@ mod policy;
 mod replace;
 #[cfg(feature = "torch")]
 mod samples;
+mod sharing;
 mod store;
 #[cfg(feature = "torch")]
 mod training;

@@ -1,0 +1,9 @@
+-- Workers that share input queues. beat rises as long as a worker lives; the others compare it with what they saw before, so
+-- that no two clocks are compared. places: the number of the worker's subscription to each queue, in order.
+CREATE TABLE workers (
+    team   TEXT NOT NULL,
+    worker TEXT NOT NULL,
+    beat   BIGINT NOT NULL,
+    places TEXT NOT NULL,
+    PRIMARY KEY (team, worker)
+);
