@@ -159,6 +159,12 @@ impl Topology {
         format!("{}.parked", self.prefix)
     }
 
+    /// The queues that are not read by workers, and so can be looked through.
+    pub fn kept_queues(&self) -> impl Iterator<Item = &str> {
+        let start = format!("{}.interactions.", self.prefix);
+        self.queues.iter().map(|queue| queue.name.as_str()).filter(move |name| !name.starts_with(&start))
+    }
+
     /// The input queues, in order.
     pub fn input_queues(&self) -> impl Iterator<Item = &str> {
         let start = format!("{}.interactions.", self.prefix);

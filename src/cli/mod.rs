@@ -8,6 +8,7 @@ pub mod analyze;
 pub mod asyncapi;
 pub mod demo;
 pub mod doctor;
+pub mod erase;
 pub mod eval;
 pub mod eval_signals;
 pub mod intents;
@@ -96,6 +97,7 @@ pub enum Command {
     Parked(parked::Args),
     Policy(policy::Args),
     Replay(replay::Args),
+    Erase(erase::Args),
     Intents(intents::Args),
     Eval(eval::Args),
     #[cfg(feature = "torch")]
@@ -182,6 +184,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Parked(args) => parked::run(args, ready(false)?).await,
         Command::Policy(args) => policy::run(args, ready(false)?).await,
         Command::Replay(args) => replay::run(args, ready(false)?).await,
+        Command::Erase(args) => erase::run(args, ready(false)?).await,
         Command::Intents(args) => intents::run(args, ready(false)?).await,
         Command::Eval(args) => eval::run(args, ready(false)?).await,
         #[cfg(feature = "torch")]

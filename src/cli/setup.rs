@@ -20,7 +20,7 @@ use crate::nlp::pack::PackError;
 use crate::nlp::scripted::ScriptedEngine;
 use crate::nlp::service::{EngineHandle, EngineSettings};
 use crate::routing::{Policy, PolicyHandle};
-use crate::store::{self, Store};
+use crate::store::{self, MarkKey, Store};
 use crate::telemetry::Health;
 use crate::worker::{self, LaneContext, Pipeline};
 
@@ -205,7 +205,8 @@ pub async fn pipeline(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<
     let analyzer = analyzer(config).await?;
     let fold = (&config.journey).into();
     let pipeline = Pipeline::new(analyzer, store, Arc::new(policy), fold, config.engine.on_failure);
-    Ok(pipeline.explaining(config.engine.explain))
+    let marks = MarkKey::new(identity_key(config)?);
+    Ok(pipeline.explaining(config.engine.explain).heeding_erasures(marks))
 }
 
 /// The secret that keys the hashes of identities.

@@ -71,6 +71,11 @@ pub(super) trait Database: Send + Sync {
     /// A transaction that writes.
     async fn write(&self) -> Result<Box<dyn Link>, StoreError>;
 
+    /// Makes sure that what was deleted is gone from the files too, as far as the database can be told.
+    async fn scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Longest time that one call on the store may take.
     fn limit(&self) -> Duration;
 }

@@ -3,12 +3,14 @@
 
 mod attendance;
 mod correction;
+mod erasure;
 mod identity;
 mod link;
 mod postgres;
 mod sql;
 pub mod sqlite;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use crate::routing::Decision;
 
 pub use attendance::Attendance;
 pub use correction::{Corrected, Correction};
+pub use erasure::{Erased, Kind, MarkKey, Subject, Traces};
 
 /// A customer's state as stored. `epoch` rises with every commit; a commit against an older epoch is refused, so a
 /// stale worker cannot overwrite.
@@ -76,6 +79,8 @@ pub struct Effect {
     pub decision: Decision,
     /// To publish: the decision first, then events.
     pub outbox: Vec<OutboxMessage>,
+    /// By what it is known when its customer was erased; none where nobody is ever erased.
+    pub traces: Option<Traces>,
 }
 
 /// How a commit ended.
@@ -87,6 +92,8 @@ pub enum Committed {
     Duplicate(Box<Decision>, Vec<OutboxMessage>),
     /// Another worker changed the customer first: load again, fold again.
     Stale,
+    /// Its customer was erased and it came late: nothing was written, and nothing of it is kept.
+    Erased,
 }
 
 /// What `replay` needs to make a decision again.
@@ -180,8 +187,18 @@ pub trait Store: Send + Sync {
     /// Takes a worker off its team's list, unless its beat has moved on.
     async fn dismiss(&self, team: &str, worker: &str, beat: i64) -> Result<(), StoreError>;
 
-    /// Erases everything kept of a customer: state, identities, messages, decisions, and what waits to be published.
-    async fn erase(&self, customer: &str) -> Result<Erased, StoreError>;
+    /// Erases everything kept of a customer (state, identities, messages, decisions, corrections, what waits to be
+    /// published) and leaves marks, so that a late delivery does not bring it back, and a record without a name. With
+    /// `None` for `at` it only says what would go. Safe to repeat.
+    async fn erase(
+        &self,
+        subject: &Subject,
+        key: &MarkKey,
+        at: Option<DateTime<Utc>>,
+    ) -> Result<Erased, StoreError>;
+
+    /// Adds to an erasure's record what went from the queues.
+    async fn note_swept(&self, erased: &Erased, queues: &BTreeMap<String, u64>) -> Result<(), StoreError>;
 }
 
 /// How much is kept.
@@ -195,17 +212,6 @@ pub struct Counts {
     pub unsent: u64,
     /// When the oldest of those was written.
     pub oldest_unsent: Option<DateTime<Utc>>,
-}
-
-/// What an erasure removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Erased {
-    /// The customer had a state.
-    pub state: bool,
-    /// Messages, each with its decision.
-    pub messages: u64,
-    /// Identity and conversation bindings.
-    pub identities: u64,
 }
 
 /// The file of the store that the configuration names, if it is SQLite and the file is not there yet. Opening would make it.

@@ -15,10 +15,11 @@ use super::sql::SqlStore;
 use super::sqlite::migrator;
 use super::{Store, StoreError};
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "store", include_str!("../../migrations/postgres/0001_store.sql")),
     (2, "corrections", include_str!("../../migrations/postgres/0002_corrections.sql")),
     (3, "workers", include_str!("../../migrations/postgres/0003_workers.sql")),
+    (4, "erasures", include_str!("../../migrations/postgres/0004_erasures.sql")),
 ];
 
 /// Opens `postgres://…` and brings its schema up to date.
@@ -42,7 +43,7 @@ pub(super) async fn open(
         .connect_with(options)
         .await
         .map_err(refused)?;
-    migrator(&MIGRATIONS).run(&pool).await.map_err(|error| not_opened(&error))?;
+    migrator(MIGRATIONS).run(&pool).await.map_err(|error| not_opened(&error))?;
     Ok(SqlStore::new(PostgresDatabase { pool, limit }))
 }
 

@@ -1,5 +1,6 @@
 //! The store over a [`Database`]: which statements run in which transaction. The same SQL runs on both databases.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use async_trait::async_trait;
@@ -12,8 +13,8 @@ use super::attendance::{self, Attendance};
 use super::identity::{self, Binding, Known};
 use super::link::{Cell, Database, Link, Param, cells};
 use super::{
-    Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, OutboxMessage,
-    ReplayRecord, Store, StoreError,
+    Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, MarkKey,
+    OutboxMessage, ReplayRecord, Store, StoreError, Subject, erasure,
 };
 use crate::interaction::Interaction;
 use crate::routing::Decision;
@@ -41,6 +42,16 @@ impl<D: Database> SqlStore<D> {
             Ok(result) => result,
             Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
         }
+    }
+
+    /// Takes back what looking an erased customer up has bound, unless the customer is there again.
+    async fn unbind(&self, effect: &Effect) -> Result<(), StoreError> {
+        let conversation = identity::conversation_key(&effect.interaction.conversation_id);
+        let mut link = self.database.write().await?;
+        for bound in effect.interaction.identities.iter().chain([&conversation]) {
+            link.execute(UNBIND, &[Text(bound)]).await?;
+        }
+        link.commit().await
     }
 
     async fn read(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
@@ -122,6 +133,11 @@ impl<D: Database> Store for SqlStore<D> {
                 Written::Stale => {
                     link.abandon().await?;
                     Ok(Committed::Stale)
+                }
+                Written::Erased => {
+                    link.abandon().await?;
+                    self.unbind(&effect).await?;
+                    Ok(Committed::Erased)
                 }
                 Written::Duplicate => {
                     let found = decided(&mut *link, &effect.decision.message_id).await?;
@@ -271,16 +287,38 @@ impl<D: Database> Store for SqlStore<D> {
         .await
     }
 
-    async fn erase(&self, customer: &str) -> Result<Erased, StoreError> {
+    async fn erase(
+        &self,
+        subject: &Subject,
+        key: &MarkKey,
+        at: Option<DateTime<Utc>>,
+    ) -> Result<Erased, StoreError> {
+        let erased = self
+            .within(async {
+                let mut link = self.database.write().await?;
+                let erased = erasure::erase(&mut *link, subject, key, at).await?;
+                if at.is_some() {
+                    link.commit().await?;
+                } else {
+                    link.abandon().await?;
+                }
+                Ok(erased)
+            })
+            .await?;
+        if at.is_some() {
+            self.database.scrub().await?;
+        }
+        Ok(erased)
+    }
+
+    async fn note_swept(&self, erased: &Erased, queues: &BTreeMap<String, u64>) -> Result<(), StoreError> {
+        let (id, counts) =
+            (erased.erasure_id.to_string(), erasure::counts_json(&erased.tables, Some(queues))?);
         self.within(async {
             let mut link = self.database.write().await?;
-            let customer = [Text(customer)];
-            // State first: a commit under way for this customer waits for it or makes this wait, then finds it gone.
-            let state = link.execute("DELETE FROM customers WHERE customer = $1", &customer).await? > 0;
-            let messages = link.execute("DELETE FROM inbox WHERE customer = $1", &customer).await?;
-            let identities = link.execute("DELETE FROM identities WHERE customer = $1", &customer).await?;
-            link.commit().await?;
-            Ok(Erased { state, messages, identities })
+            let note = "UPDATE erasures SET counts = $2 WHERE erasure_id = $1";
+            link.execute(note, &[Text(&id), Text(&counts)]).await?;
+            link.commit().await
         })
         .await
     }
@@ -292,6 +330,9 @@ const BIND: &str = "INSERT INTO identities (identity, customer, stand_in) VALUES
 /// The stand-in mark is that of the customer's row, written just before.
 const BIND_CONVERSATION: &str = "INSERT INTO identities (identity, customer, stand_in) \
     SELECT $1, customer, stand_in FROM customers WHERE customer = $2 ON CONFLICT (identity) DO NOTHING";
+
+const UNBIND: &str = "DELETE FROM identities WHERE identity = $1 \
+    AND NOT EXISTS (SELECT 1 FROM customers WHERE customers.customer = identities.customer)";
 
 const INBOX: &str = "INSERT INTO inbox (message_id, customer, decision_id, decided_at) VALUES ($1, $2, $3, $4) \
     ON CONFLICT (message_id) DO NOTHING";
@@ -345,6 +386,7 @@ enum Written {
     All,
     Duplicate,
     Stale,
+    Erased,
 }
 
 /// What of an effect is stored as text, made before the transaction begins.
@@ -387,6 +429,12 @@ async fn write(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> Result<Writ
     };
     if changed == 0 {
         return Ok(Written::Stale);
+    }
+    // Behind the customer's lock: an erasure has either left its marks or waits for this commit and removes it.
+    if let Some(traces) = &effect.traces
+        && erasure::is_erased(link, traces).await?
+    {
+        return Ok(Written::Erased);
     }
     if customer != conversation {
         let key = identity::conversation_key(conversation);
@@ -456,9 +504,9 @@ async fn absorb(link: &mut dyn Link, stand_in: &str, customer: &str) -> Result<(
         let copy = "INSERT INTO customers (customer, epoch, journey, updated_at, stand_in) \
             SELECT $2, epoch + 1, journey, updated_at, 0 FROM customers WHERE customer = $1 \
             ON CONFLICT (customer) DO NOTHING";
-        if link.execute(copy, &both).await? > 0 {
-            link.execute("DELETE FROM customers WHERE customer = $1", &[Text(stand_in)]).await?;
-        }
+        link.execute(copy, &both).await?;
+        // Nobody would find it any more, nor erase it.
+        link.execute("DELETE FROM customers WHERE customer = $1", &[Text(stand_in)]).await?;
     }
     link.execute("UPDATE inbox SET customer = $2 WHERE customer = $1", &both).await?;
     let rebind = "UPDATE identities SET customer = $2, stand_in = 0 WHERE customer = $1 AND stand_in = 1";

@@ -18,10 +18,11 @@ use super::link::{Cell, Database, Link, Param, failed, not_opened};
 use super::sql::SqlStore;
 use super::{Store, StoreError};
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "store", include_str!("../../migrations/sqlite/0001_store.sql")),
     (2, "corrections", include_str!("../../migrations/sqlite/0002_corrections.sql")),
     (3, "workers", include_str!("../../migrations/sqlite/0003_workers.sql")),
+    (4, "erasures", include_str!("../../migrations/sqlite/0004_erasures.sql")),
 ];
 /// Several processes may open a new file at once; the losers find it done on the next try.
 const OPEN_TRIES: u32 = 5;
@@ -45,6 +46,8 @@ pub(super) async fn open(
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What is deleted is overwritten, so that an erased customer is not left in free pages.
+        .pragma("secure_delete", "on")
         .busy_timeout(limit);
     let in_memory = url.contains(":memory:");
     let one = SqlitePoolOptions::new()
@@ -77,7 +80,7 @@ pub async fn memory() -> Result<std::sync::Arc<dyn Store>, StoreError> {
 }
 
 async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
-    let migrator = migrator(&MIGRATIONS);
+    let migrator = migrator(MIGRATIONS);
     let mut tries = 0;
     loop {
         tries += 1;
@@ -117,6 +120,11 @@ impl Database for SqliteDatabase {
     async fn write(&self) -> Result<Box<dyn Link>, StoreError> {
         // Immediate: a transaction that reads first and writes later could find the file taken in between.
         Ok(Box::new(Writing(self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?)))
+    }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        // The log still has the pages as they were; emptying it waits for no reader.
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await.map(drop).map_err(failed)
     }
 
     fn limit(&self) -> Duration {

@@ -31,13 +31,15 @@ pub enum Metric {
     UnknownFields,
     /// Messages analysed without the engine.
     Degraded,
+    /// Messages from before their customer was erased.
+    LetGo,
     /// 1 while connected and not blocked.
     BrokerUp,
 }
 
 impl Metric {
     /// Every metric with its meaning.
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::Received, "Deliveries received"),
         (Self::Decided, "Messages decided"),
         (Self::Duplicates, "Deliveries of messages decided before"),
@@ -49,6 +51,7 @@ impl Metric {
         (Self::Relayed, "Outbox messages published late"),
         (Self::UnknownFields, "Fields the wire form does not know"),
         (Self::Degraded, "Messages analysed from cues alone while the engine failed"),
+        (Self::LetGo, "Messages from before their customer was erased, let go without an effect"),
         (Self::BrokerUp, "1 while the broker is connected and not blocked"),
     ];
 
@@ -66,6 +69,7 @@ impl Metric {
             Self::Relayed => "smista_outbox_relayed_total",
             Self::UnknownFields => "smista_unknown_fields_total",
             Self::Degraded => "smista_degraded_total",
+            Self::LetGo => "smista_erased_total",
             Self::BrokerUp => "smista_broker_up",
         }
     }
@@ -81,6 +85,17 @@ impl Metric {
                 _ => metrics::describe_counter!(metric.name(), meaning),
             }
         }
+    }
+}
+
+/// A message from before its customer was erased came late; which one is not said, since nothing is kept of it.
+pub struct LetGo;
+
+impl LetGo {
+    /// Records it.
+    pub fn emit(self) {
+        counter!(Metric::LetGo.name()).increment(1);
+        info!("a message of an erased customer let go");
     }
 }
 

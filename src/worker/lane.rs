@@ -44,6 +44,8 @@ pub enum Left {
     Duplicate,
     /// Parked, acked.
     Parked,
+    /// From before its customer was erased; acked without an effect.
+    Erased,
     /// Not finished before shutdown, or its channel was gone: the broker delivers it again.
     GivenBack,
 }
@@ -83,6 +85,7 @@ impl LaneContext {
         match outcome {
             Outcome::Published(decided) => self.acknowledge(&id, settler, &decided, received).await,
             Outcome::Refused(refusal) => self.park(&id, &meta, &body, settler, &refusal).await,
+            Outcome::Erased => self.let_go(&id, settler).await,
             Outcome::Abandoned => Left::GivenBack,
         }
     }
@@ -190,6 +193,7 @@ impl LaneContext {
             PipelineError::Store(_) => {
                 return Err(Outcome::Refused(Refusal::new("state_unreadable", &error)));
             }
+            PipelineError::Erased => return Err(Outcome::Erased),
             PipelineError::Serialise(_) => {
                 return Err(Outcome::Refused(Refusal::new("not_serialisable", &error)));
             }
@@ -268,6 +272,16 @@ impl LaneContext {
         if decided.duplicate { Left::Duplicate } else { Left::Decided }
     }
 
+    /// Acks a message of an erased customer, of which nothing is kept, not even its name in the log.
+    async fn let_go(&self, id: &str, settler: Box<dyn Settle>) -> Left {
+        if let Err(error) = settler.settle(Settlement::Ack).await {
+            events::AckLost { message_id: id, error: &error.to_string() }.emit();
+            return Left::GivenBack;
+        }
+        events::LetGo.emit();
+        Left::Erased
+    }
+
     /// Publishes the body to the parked queue with the reason, and acks once that is confirmed.
     async fn park(
         &self,
@@ -293,6 +307,7 @@ impl LaneContext {
 enum Outcome {
     Published(Box<Decided>),
     Refused(Refusal),
+    Erased,
     Abandoned,
 }
 

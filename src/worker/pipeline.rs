@@ -15,7 +15,7 @@ use crate::nlp::Understanding;
 use crate::nlp::analyzer::{AnalyzeError, Analyzer};
 use crate::routing::decision::{Action, Versions, hash_json};
 use crate::routing::{self, Decision, Facts, Parts, Policy, PolicyHandle};
-use crate::store::{Committed, Destination, Effect, OutboxMessage, Store, StoreError};
+use crate::store::{Committed, Destination, Effect, MarkKey, OutboxMessage, Store, StoreError};
 use crate::telemetry::events;
 
 /// How often a commit that another worker forestalled is folded again before it counts as a failed try.
@@ -33,6 +33,9 @@ pub enum PipelineError {
     /// The decision cannot be written as JSON.
     #[error("the decision cannot be serialised: {0}")]
     Serialise(#[from] serde_json::Error),
+    /// The customer was erased, and this message is from before: it is let go without an effect.
+    #[error("its customer was erased after it was sent")]
+    Erased,
 }
 
 /// A decided message and what has to be published for it.
@@ -67,6 +70,7 @@ pub struct Pipeline {
     fold: FoldSettings,
     on_engine_failure: OnEngineFailure,
     explain: Explain,
+    marks: Option<MarkKey>,
 }
 
 impl Pipeline {
@@ -78,13 +82,19 @@ impl Pipeline {
         fold: FoldSettings,
         on_engine_failure: OnEngineFailure,
     ) -> Self {
-        Self { analyzer, store, policy, fold, on_engine_failure, explain: Explain::default() }
+        Self { analyzer, store, policy, fold, on_engine_failure, explain: Explain::default(), marks: None }
     }
 
     /// Explains these decisions; without it, those that escalate or carry a flag.
     #[must_use]
     pub fn explaining(self, explain: Explain) -> Self {
         Self { explain, ..self }
+    }
+
+    /// Lets late messages of erased customers go; without it, they are decided as any other.
+    #[must_use]
+    pub fn heeding_erasures(self, key: MarkKey) -> Self {
+        Self { marks: Some(key), ..self }
     }
 
     /// The store, for the lane and the relay.
@@ -166,6 +176,7 @@ impl Pipeline {
                 after: composed.after,
                 decision: composed.decision.clone(),
                 outbox: outbox.clone(),
+                traces: self.marks.as_ref().map(|key| key.traces(interaction)),
             };
             match self.store.commit(effect).await? {
                 Committed::New => {
@@ -175,6 +186,7 @@ impl Pipeline {
                     return Ok(Decided { decision: *decision, outbox, duplicate: true });
                 }
                 Committed::Stale => {}
+                Committed::Erased => return Err(PipelineError::Erased),
             }
         }
         Err(StoreError::Unavailable("another worker keeps changing this customer".to_owned()).into())

@@ -44,6 +44,8 @@ pub struct Summary {
     pub duplicates: u64,
     /// Parked.
     pub parked: u64,
+    /// From before their customer was erased; acked without an effect.
+    pub erased: u64,
     /// Left to the broker.
     pub given_back: u64,
 }
@@ -54,6 +56,7 @@ impl Summary {
             Left::Decided => self.decided += 1,
             Left::Duplicate => self.duplicates += 1,
             Left::Parked => self.parked += 1,
+            Left::Erased => self.erased += 1,
             Left::GivenBack => self.given_back += 1,
         }
     }
@@ -128,7 +131,7 @@ pub async fn run(
     let _ = tokio::join!(watching, relaying, forgetting);
     drop(consumer);
     broker.close().await;
-    let Summary { decided, duplicates, parked, given_back } = summary;
+    let Summary { decided, duplicates, parked, given_back, .. } = summary;
     events::WorkerStopped { decided, duplicates, parked, given_back }.emit();
     Ok(summary)
 }

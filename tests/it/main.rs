@@ -11,6 +11,7 @@ mod broker_care;
 mod end_to_end;
 #[cfg(feature = "torch")]
 mod engine;
+mod erase;
 #[cfg(feature = "torch")]
 mod explain;
 mod intents;

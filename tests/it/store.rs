@@ -11,8 +11,8 @@ use smista::interaction::Interaction;
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
 use smista::store::{
-    self, Committed, Corrected, Correction, CustomerState, Destination, Effect, Erased, OutboxMessage, Store,
-    StoreError,
+    self, Committed, Corrected, Correction, CustomerState, Destination, Effect, MarkKey, OutboxMessage,
+    Store, StoreError, Subject,
 };
 use uuid::Uuid;
 
@@ -63,6 +63,10 @@ fn decision(message: &str, conversation: &str, customer: &str, decided_at: DateT
     .unwrap()
 }
 
+fn mark_key() -> MarkKey {
+    MarkKey::new(Arc::from(b"key".as_slice()))
+}
+
 struct Message {
     id: String,
     conversation: String,
@@ -100,7 +104,7 @@ impl Message {
                 body: r#"{"b":1, "a":"é"}"#.to_owned(),
             },
         ];
-        Effect { interaction, before, after, decision, outbox }
+        Effect { interaction, before, after, decision, outbox, traces: None }
     }
 }
 
@@ -351,9 +355,15 @@ async fn erases_a_customer(store: Arc<dyn Store>) {
     let effect = commit(&*store, &message, &customer).await;
     let others = commit(&*store, &Message::of(&other), &other).await;
 
-    let erased = store.erase(&customer).await.unwrap();
-    assert_eq!(erased, Erased { state: true, messages: 1, identities: 2 });
-    assert_eq!(store.erase(&customer).await.unwrap(), Erased::default());
+    let subject = Subject { customer: Some(customer.clone()), identities: Vec::new() };
+    let would = store.erase(&subject, &mark_key(), None).await.unwrap();
+    assert!(store.decided(&message.id).await.unwrap().is_some(), "only looked");
+    let erased = store.erase(&subject, &mark_key(), Some(Utc::now())).await.unwrap();
+    assert_eq!((&erased.tables, &erased.marks), (&would.tables, &would.marks));
+    let gone = ["customers", "decisions", "identities", "inbox", "outbox"].map(|table| erased.tables[table]);
+    assert_eq!((gone, erased.unpublished), ([1, 1, 2, 1, 2], 2));
+    let again = store.erase(&subject, &mark_key(), Some(Utc::now())).await.unwrap();
+    assert_eq!((again.rows(), again.marks), (0, erased.marks), "still known by the same marks");
 
     assert_eq!(store.customer(&customer).await.unwrap().epoch, 0);
     assert!(store.decided(&message.id).await.unwrap().is_none());
@@ -363,6 +373,45 @@ async fn erases_a_customer(store: Arc<dyn Store>) {
     assert!(unsent.iter().any(|row| row.id == others.outbox[0].id), "others keep theirs");
     let fresh = unique("k");
     assert_eq!(store.resolve_customer(None, &fresh, &[mail]).await.unwrap(), fresh);
+}
+
+/// A message under way while its customer is erased is either removed or refused, also when it is the customer's first.
+async fn erases_what_is_being_committed(store: Arc<dyn Store>) {
+    for round in 0..40 {
+        let customer = unique("c");
+        if round % 2 == 0 {
+            commit(&*store, &Message::of(&customer), &customer).await;
+        }
+        let message = Message::of(&customer);
+        let identity = unique("mail");
+        let before = store.customer(&customer).await.unwrap();
+        let mut effect = message.effect(before);
+        effect.interaction.identities = vec![identity.clone()];
+        effect.traces = Some(mark_key().traces(&effect.interaction));
+        let subject = Subject { customer: Some(customer.clone()), identities: Vec::new() };
+        let (committing, erasing) = (Arc::clone(&store), Arc::clone(&store));
+        let conversation = message.conversation.clone();
+        let named = customer.clone();
+        let commits = tokio::spawn(async move {
+            committing.resolve_customer(Some(&named), &conversation, &[identity]).await.unwrap();
+            let mut committed = committing.commit(effect.clone()).await.unwrap();
+            while committed == Committed::Stale {
+                effect.before = committing.customer(&named).await.unwrap();
+                committed = committing.commit(effect.clone()).await.unwrap();
+            }
+        });
+        let erases = tokio::spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_micros(round * 150)).await;
+            erasing.erase(&subject, &mark_key(), Some(Utc::now())).await.unwrap()
+        });
+        commits.await.unwrap();
+        erases.await.unwrap();
+        assert_eq!(store.customer(&customer).await.unwrap().epoch, 0, "round {round}");
+        assert!(store.decided(&message.id).await.unwrap().is_none(), "round {round}");
+        let subject = Subject { customer: Some(customer.clone()), identities: Vec::new() };
+        let left = store.erase(&subject, &mark_key(), None).await.unwrap();
+        assert_eq!(left.rows(), 0, "round {round}: {left:?}");
+    }
 }
 
 async fn keeps_corrections(store: Arc<dyn Store>) {
@@ -393,7 +442,8 @@ async fn keeps_corrections(store: Arc<dyn Store>) {
     assert_eq!(kept.len(), 1, "the latest of a message: {kept:?}");
     assert_eq!(kept[0].correction, second);
     assert_eq!(kept[0].interaction.message_id, message.id);
-    store.erase(&customer).await.unwrap();
+    let subject = Subject { customer: Some(customer), identities: Vec::new() };
+    store.erase(&subject, &mark_key(), Some(Utc::now())).await.unwrap();
     assert_eq!(own(store.corrections().await.unwrap()), []);
 }
 
@@ -412,7 +462,8 @@ async fn suite(store: Arc<dyn Store>) {
     agrees_on_a_new_identity(Arc::clone(&store)).await;
     forgets_what_is_old(Arc::clone(&store)).await;
     keeps_corrections(Arc::clone(&store)).await;
-    erases_a_customer(store).await;
+    erases_a_customer(Arc::clone(&store)).await;
+    erases_what_is_being_committed(store).await;
 }
 
 fn configured(url: &str) -> config::Store {

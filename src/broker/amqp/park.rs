@@ -43,6 +43,17 @@ pub struct Entry {
     pub bytes: usize,
 }
 
+/// A message in a queue, as a sweep sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'a> {
+    /// AMQP `message_id`.
+    pub message_id: Option<&'a str>,
+    /// Routing key it was published with.
+    pub routing_key: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
+
 /// Which parked messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
@@ -92,9 +103,9 @@ impl ParkedQueue {
     /// The oldest ones, at most `limit`, and how many there are.
     pub async fn list(&self, limit: usize) -> Result<(u32, Vec<Entry>), BrokerError> {
         let channel = self.channel().await?;
-        let total = self.depth(&channel).await?;
+        let total = self.depth(&channel, &self.topology.parked_queue()).await?;
         let mut entries = Vec::new();
-        self.look(channel, total, async |entry, _| {
+        self.look(&self.topology.parked_queue(), channel, total, async |entry, _| {
             entries.push(entry);
             Ok(Verdict::Keep)
         })
@@ -107,9 +118,9 @@ impl ParkedQueue {
     /// The oldest one with this id, with its body byte for byte.
     pub async fn find(&self, id: &str) -> Result<Option<(Entry, Vec<u8>)>, BrokerError> {
         let channel = self.channel().await?;
-        let total = self.depth(&channel).await?;
+        let total = self.depth(&channel, &self.topology.parked_queue()).await?;
         let mut found = None;
-        self.look(channel, total, async |entry, message| {
+        self.look(&self.topology.parked_queue(), channel, total, async |entry, message| {
             if found.is_none() && entry.id == id {
                 found = Some((entry, message.delivery.data.clone()));
             }
@@ -125,8 +136,8 @@ impl ParkedQueue {
         let publishing = self.channel().await?;
         reply(publishing.confirm_select(ConfirmSelectOptions::default())).await.map_err(failed)?;
         let channel = self.channel().await?;
-        let total = self.depth(&channel).await?;
-        self.look(channel, total, async |entry, message| {
+        let total = self.depth(&channel, &self.topology.parked_queue()).await?;
+        self.look(&self.topology.parked_queue(), channel, total, async |entry, message| {
             if !which.takes(&entry.id) {
                 return Ok(Verdict::Keep);
             }
@@ -142,8 +153,8 @@ impl ParkedQueue {
     /// Removes them for good; `done` is called for each.
     pub async fn discard(&self, which: &Which, mut done: impl FnMut(&Entry)) -> Result<(), BrokerError> {
         let channel = self.channel().await?;
-        let total = self.depth(&channel).await?;
-        self.look(channel, total, async |entry, _| {
+        let total = self.depth(&channel, &self.topology.parked_queue()).await?;
+        self.look(&self.topology.parked_queue(), channel, total, async |entry, _| {
             if !which.takes(&entry.id) {
                 return Ok(Verdict::Keep);
             }
@@ -153,12 +164,45 @@ impl ParkedQueue {
         .await
     }
 
+    /// Removes from one of the queues, oldest first, what `takes` says yes to, or with `remove` false only counts it.
+    /// Not for input queues, which show their messages to their active consumer alone.
+    pub async fn sweep(
+        &self,
+        queue: &str,
+        remove: bool,
+        mut takes: impl FnMut(Held<'_>) -> bool,
+    ) -> Result<u64, BrokerError> {
+        let channel = self.channel().await?;
+        let total = self.depth(&channel, queue).await?;
+        let mut taken = 0;
+        self.look(queue, channel, total, async |_, message| {
+            let delivery = &message.delivery;
+            let id = delivery.properties.message_id().as_ref().map(ToString::to_string);
+            let routing_key = delivery.routing_key.to_string();
+            let held = Held { message_id: id.as_deref(), routing_key: &routing_key, body: &delivery.data };
+            if !takes(held) {
+                return Ok(Verdict::Keep);
+            }
+            taken += 1;
+            Ok(if remove { Verdict::Remove } else { Verdict::Keep })
+        })
+        .await?;
+        Ok(taken)
+    }
+
+    /// Messages that wait in a queue for its consumer.
+    pub async fn waiting(&self, queue: &str) -> Result<u64, BrokerError> {
+        let channel = self.channel().await?;
+        self.depth(&channel, queue).await.map(u64::from)
+    }
+
     async fn channel(&self) -> Result<Channel, BrokerError> {
         reply(self.connection.create_channel()).await.map_err(failed)
     }
 
-    async fn depth(&self, channel: &Channel) -> Result<u32, BrokerError> {
-        let queue = short(&self.topology.parked_queue()).map_err(BrokerError::Config)?;
+    /// Messages waiting in a queue.
+    async fn depth(&self, channel: &Channel, queue: &str) -> Result<u32, BrokerError> {
+        let queue = short(queue).map_err(BrokerError::Config)?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         reply(channel.queue_declare(queue, options, FieldTable::default()))
             .await
@@ -170,11 +214,12 @@ impl ParkedQueue {
     /// what is given back behind the rest, so that only a whole round keeps the order.
     async fn look(
         &self,
+        name: &str,
         channel: Channel,
         total: u32,
         mut each: impl AsyncFnMut(Entry, &BasicGetMessage) -> Result<Verdict, BrokerError>,
     ) -> Result<(), BrokerError> {
-        let queue = short(&self.topology.parked_queue()).map_err(BrokerError::Config)?;
+        let queue = short(name).map_err(BrokerError::Config)?;
         let mut outcome = Ok(());
         let mut kept = 0;
         for _ in 0..total {
@@ -203,13 +248,13 @@ impl ParkedQueue {
         // The broker gives back what was not acked when the channel closes, or else when the connection does.
         let _ = timeout(GOODBYE_TIMEOUT, channel.close(200, "done".into())).await;
         // It says so before they are back; who looks again at once would miss them.
-        let _ = timeout(GOODBYE_TIMEOUT, self.holds(kept)).await;
+        let _ = timeout(GOODBYE_TIMEOUT, self.holds(name, kept)).await;
         outcome
     }
 
-    async fn holds(&self, wanted: u32) -> Result<(), BrokerError> {
+    async fn holds(&self, queue: &str, wanted: u32) -> Result<(), BrokerError> {
         let channel = self.channel().await?;
-        while self.depth(&channel).await? < wanted {
+        while self.depth(&channel, queue).await? < wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
