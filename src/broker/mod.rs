@@ -70,6 +70,12 @@ pub enum SettleError {
 pub trait Settle: Send + Sync {
     /// Settles it.
     async fn settle(self: Box<Self>, how: Settlement) -> Result<(), SettleError>;
+
+    /// Its shard is being given away, or its channel is gone: work that has not begun need not begin. Dropped, the
+    /// delivery goes to the shard's next worker.
+    fn is_recalled(&self) -> bool {
+        false
+    }
 }
 
 impl Delivery {
@@ -152,6 +158,31 @@ pub trait Publisher: Send + Sync {
     async fn publish(&self, message: Outgoing) -> Result<(), PublishError>;
 }
 
+/// Where a worker stands in the line of consumers of one shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Of the subscription; a later one has a greater number and stands behind.
+    pub number: u64,
+    /// A delivery has come over this subscription: no other consumer gets any until it ends.
+    pub active: bool,
+    /// It is being given away.
+    pub moving: bool,
+}
+
+/// The shards that a consumer shares with other workers. Of each queue one consumer is active and the others stand by
+/// in line.
+pub trait Shards: Send + Sync {
+    /// Names those who share: the same for every worker on the same queues.
+    fn team(&self) -> &str;
+
+    /// One for each shard, in order; empty while not subscribed to all of them.
+    fn places(&self) -> Vec<Place>;
+
+    /// Goes to the end of the shard's line: nothing more is handed out of it, and once what was handed out is settled
+    /// the next in line is active. At no time does this worker stand out of the line.
+    fn give_away(&self, shard: usize);
+}
+
 /// Delivers from one or more queues, prefetch bounded. Reconnects by itself.
 #[async_trait]
 pub trait Consumer: Send {
@@ -162,6 +193,11 @@ pub trait Consumer: Send {
     /// and was not handed out goes back to its queue then: given back earlier, another worker would get later messages
     /// of the same customers first.
     async fn stop(&mut self);
+
+    /// Its shards, where other workers can share them.
+    fn shards(&self) -> Option<std::sync::Arc<dyn Shards>> {
+        None
+    }
 }
 
 /// A broker, real or embedded.

@@ -46,7 +46,7 @@ pub struct Broker {
     pub url_file: Option<PathBuf>,
     /// Prefix of every exchange and queue.
     pub prefix: String,
-    /// Number of input queues; above 1 the consistent-hash plugin is needed.
+    /// Number of input queues, shared evenly by the workers; above 1 the consistent-hash plugin is needed.
     pub shards: u16,
     /// Unsettled deliveries per input queue.
     pub prefetch: u16,

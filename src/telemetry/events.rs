@@ -1,10 +1,14 @@
 //! What can happen, as types. An event knows its log level, its constant message, its fields and its metrics, so the
 //! rest of the program says what happened and nothing about how it is recorded.
 
+mod shards;
+
 use std::time::Duration;
 
 use metrics::{Unit, counter, gauge, histogram};
 use tracing::{debug, error, info, warn};
+
+pub use shards::{ActiveShards, ShardGivenAway, ShardTaken, Shared, SharingFailed};
 
 /// Every metric's name, Prometheus conventions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +39,15 @@ pub enum Metric {
     LetGo,
     /// 1 while connected and not blocked.
     BrokerUp,
+    /// Input queues that this worker is the active consumer of.
+    ActiveShards,
+    /// Input queues left to another worker.
+    ShardsGivenAway,
 }
 
 impl Metric {
     /// Every metric with its meaning.
-    const ALL: [(Self, &'static str); 13] = [
+    const ALL: &'static [(Self, &'static str)] = &[
         (Self::Received, "Deliveries received"),
         (Self::Decided, "Messages decided"),
         (Self::Duplicates, "Deliveries of messages decided before"),
@@ -53,6 +61,8 @@ impl Metric {
         (Self::Degraded, "Messages analysed from cues alone while the engine failed"),
         (Self::LetGo, "Messages from before their customer was erased, let go without an effect"),
         (Self::BrokerUp, "1 while the broker is connected and not blocked"),
+        (Self::ActiveShards, "Input queues that this worker is seen to be the active consumer of"),
+        (Self::ShardsGivenAway, "Places in the line of an input queue left to another worker"),
     ];
 
     /// Its name.
@@ -71,17 +81,21 @@ impl Metric {
             Self::Degraded => "smista_degraded_total",
             Self::LetGo => "smista_erased_total",
             Self::BrokerUp => "smista_broker_up",
+            Self::ActiveShards => "smista_active_shards",
+            Self::ShardsGivenAway => "smista_shards_given_away_total",
         }
     }
 
     /// Tells the exporter every name and meaning.
     pub fn describe_all() {
-        for (metric, meaning) in Self::ALL {
+        for &(metric, meaning) in Self::ALL {
             match metric {
                 Self::Latency | Self::AnalysisTime => {
                     metrics::describe_histogram!(metric.name(), Unit::Seconds, meaning);
                 }
-                Self::InFlight | Self::BrokerUp => metrics::describe_gauge!(metric.name(), meaning),
+                Self::InFlight | Self::BrokerUp | Self::ActiveShards => {
+                    metrics::describe_gauge!(metric.name(), meaning)
+                }
                 _ => metrics::describe_counter!(metric.name(), meaning),
             }
         }

@@ -73,6 +73,9 @@ impl LaneContext {
     /// given back to the broker.
     pub async fn run(&self, work: Work) -> Left {
         let Work { meta, body, settler, received, parsed } = work;
+        if settler.is_recalled() {
+            return Left::GivenBack;
+        }
         let id = match &parsed {
             Ok(interaction) => interaction.message_id.clone(),
             Err(_) => parked::id_of(meta.message_id.as_deref(), &body),

@@ -9,6 +9,7 @@ pub mod pipeline;
 pub mod relay;
 pub mod retention;
 pub mod service;
+pub mod share;
 
 pub use lane::LaneContext;
 pub use pipeline::{Decided, Pipeline, PipelineError};

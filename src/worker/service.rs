@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::lane::{LaneContext, Left, Work};
 use super::lanes::Lanes;
 use super::parking::Refusal;
-use super::{relay, retention};
+use super::{relay, retention, share};
 use crate::broker::{Broker, BrokerError, BrokerState, Delivery};
 use crate::interaction::{self, Interaction, Mode, ParseContext};
 use crate::telemetry::events;
@@ -83,6 +83,9 @@ pub async fn run(
         settings.inbox_days,
         background.clone(),
     ));
+    let sharing = consumer.shards().map(|shards| {
+        tokio::spawn(share::run(Arc::clone(context.pipeline.store()), shards, background.clone()))
+    });
 
     let mut lanes: Lanes<Work> = Lanes::new(settings.lanes);
     let mut at_work: JoinSet<(String, Left)> = JoinSet::new();
@@ -129,6 +132,9 @@ pub async fn run(
     }
     context.abandon.cancel();
     let _ = tokio::join!(watching, relaying, forgetting);
+    if let Some(sharing) = sharing {
+        let _ = sharing.await;
+    }
     drop(consumer);
     broker.close().await;
     let Summary { decided, duplicates, parked, given_back, .. } = summary;

@@ -1,5 +1,5 @@
-//! The consuming connection: a channel per input queue, merged through one bounded queue. Handing out stops at once
-//! when asked; what had arrived but was not handed out goes back, in order, when the connection closes, so that no
+//! The consuming connection: a channel per input queue (`shard.rs`), merged through one bounded queue. Handing out stops
+//! at once when asked; what had arrived but was not handed out goes back, in order, when the connection closes, so that no
 //! other worker gets later messages first.
 
 use std::sync::Arc;
@@ -9,19 +9,18 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions,
-};
+use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Acker, Channel, Connection, ErrorKind};
+use lapin::{Acker, Connection, ErrorKind};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::connect::{Address, reply, short};
+use super::connect::Address;
+use super::shard::{Handout, Lines, Shard};
 use super::state::{Backoff, Board, Side};
 use super::{declare, farewell, raised};
 use crate::broker::topology::Topology;
-use crate::broker::{BrokerState, Consumer, Delivery, DeliveryMeta, Settle, SettleError, Settlement};
+use crate::broker::{BrokerState, Consumer, Delivery, DeliveryMeta, Settle, SettleError, Settlement, Shards};
 
 /// Counts the deliveries handed out and neither settled nor dropped.
 #[derive(Clone)]
@@ -34,7 +33,7 @@ impl Default for Outstanding {
 }
 
 impl Outstanding {
-    fn add(&self) -> OutstandingOne {
+    pub fn add(&self) -> OutstandingOne {
         self.0.send_modify(|count| *count += 1);
         OutstandingOne(self.clone())
     }
@@ -45,7 +44,7 @@ impl Outstanding {
     }
 }
 
-struct OutstandingOne(Outstanding);
+pub(super) struct OutstandingOne(Outstanding);
 
 impl Drop for OutstandingOne {
     fn drop(&mut self) {
@@ -54,10 +53,12 @@ impl Drop for OutstandingOne {
 }
 
 /// A delivery on its way from a channel to [`Consumer::next`].
-struct Arrived {
-    delivery: lapin::message::Delivery,
-    queue: Arc<str>,
-    at: DateTime<Utc>,
+pub(super) struct Arrived {
+    pub delivery: lapin::message::Delivery,
+    pub queue: Arc<str>,
+    pub at: DateTime<Utc>,
+    /// Of the subscription it came over.
+    pub handout: Arc<Handout>,
 }
 
 /// What a consumer needs.
@@ -75,6 +76,7 @@ pub(super) struct AmqpConsumer {
     arrivals: mpsc::Receiver<Arrived>,
     stop: watch::Sender<bool>,
     outstanding: Outstanding,
+    lines: Arc<Lines>,
 }
 
 impl AmqpConsumer {
@@ -82,9 +84,16 @@ impl AmqpConsumer {
         let (sender, arrivals) = mpsc::channel(usize::from(source.prefetch));
         let stop = watch::Sender::new(false);
         let outstanding = source.outstanding.clone();
-        let supervisor =
-            Supervisor { source, arrivals: sender, stop: stop.subscribe(), backoff: Backoff::new() };
-        (Self { arrivals, stop, outstanding }, tokio::spawn(supervisor.run()))
+        let team = format!("{}/{}", source.address.vhost(), source.topology.prefix);
+        let lines = Arc::new(Lines::new(team, source.topology.input_queues().count()));
+        let supervisor = Supervisor {
+            source,
+            arrivals: sender,
+            stop: stop.subscribe(),
+            lines: Arc::clone(&lines),
+            backoff: Backoff::new(),
+        };
+        (Self { arrivals, stop, outstanding, lines }, tokio::spawn(supervisor.run()))
     }
 }
 
@@ -98,21 +107,27 @@ impl Consumer for AmqpConsumer {
                 () = raised(&mut stop) => return None,
                 arrived = self.arrivals.recv() => arrived?,
             };
-            // Its channel died while it waited here: the broker delivers it again.
-            if !arrived.delivery.acker.usable() {
+            // Counted before the look, so that who gives the shard away misses nothing that is handed out.
+            let counted = [self.outstanding.add(), arrived.handout.outstanding.add()];
+            // Its channel died or its shard was given away while it waited here: the broker delivers it again.
+            if arrived.handout.is_over() || !arrived.delivery.acker.usable() {
                 continue;
             }
-            return Some(hand_out(arrived, self.outstanding.add(), self.stop.subscribe()));
+            return Some(hand_out(arrived, counted, self.stop.subscribe()));
         }
     }
 
     async fn stop(&mut self) {
         self.stop.send_replace(true);
     }
+
+    fn shards(&self) -> Option<Arc<dyn Shards>> {
+        Some(Arc::clone(&self.lines) as Arc<dyn Shards>)
+    }
 }
 
-fn hand_out(arrived: Arrived, one: OutstandingOne, stop: watch::Receiver<bool>) -> Delivery {
-    let Arrived { delivery, queue, at } = arrived;
+fn hand_out(arrived: Arrived, counted: [OutstandingOne; 2], stop: watch::Receiver<bool>) -> Delivery {
+    let Arrived { delivery, queue, at, handout } = arrived;
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let meta = DeliveryMeta {
         queue: queue.to_string(),
@@ -123,7 +138,13 @@ fn hand_out(arrived: Arrived, one: OutstandingOne, stop: watch::Receiver<bool>) 
         redelivered: delivery.redelivered,
         received_at: at,
     };
-    let settler = AmqpSettle { acker: delivery.acker, settled: AtomicBool::new(false), stop, _one: one };
+    let settler = AmqpSettle {
+        acker: delivery.acker,
+        settled: AtomicBool::new(false),
+        stop,
+        handout,
+        _counted: counted,
+    };
     Delivery::new(delivery.data, meta, Box::new(settler))
 }
 
@@ -149,7 +170,8 @@ struct AmqpSettle {
     acker: Acker,
     settled: AtomicBool,
     stop: watch::Receiver<bool>,
-    _one: OutstandingOne,
+    handout: Arc<Handout>,
+    _counted: [OutstandingOne; 2],
 }
 
 #[async_trait]
@@ -171,12 +193,17 @@ impl Settle for AmqpSettle {
             }),
         }
     }
+
+    fn is_recalled(&self) -> bool {
+        self.handout.is_over() || !self.acker.usable()
+    }
 }
 
 impl Drop for AmqpSettle {
     fn drop(&mut self) {
-        // Once stopped, the closing connection gives everything back at once and in order; single nacks would not.
-        if self.settled.load(Ordering::Relaxed) || *self.stop.borrow() || !self.acker.usable() {
+        // Once stopped or recalled, the closing channel gives everything back at once and in order; single nacks would
+        // not.
+        if self.settled.load(Ordering::Relaxed) || *self.stop.borrow() || self.is_recalled() {
             return;
         }
         // Without this it would hold its place in the prefetch for as long as the channel lives. Off the runtime the
@@ -191,20 +218,21 @@ impl Drop for AmqpSettle {
     }
 }
 
-/// A channel and what comes over it; dropping the second cancels the subscription.
-type Subscription = (Channel, lapin::Consumer);
-
 struct Supervisor {
     source: Source,
     arrivals: mpsc::Sender<Arrived>,
     stop: watch::Receiver<bool>,
+    lines: Arc<Lines>,
     backoff: Backoff,
 }
 
 impl Supervisor {
     async fn run(mut self) {
         let mut stop = self.stop.clone();
-        while let Err(reason) = self.session().await {
+        loop {
+            let session = self.session().await;
+            self.lines.clear();
+            let Err(reason) = session else { break };
             if *stop.borrow() {
                 break;
             }
@@ -236,9 +264,20 @@ impl Supervisor {
         self.source.board.set(Side::Consume, Some(BrokerState::Connected));
         self.backoff.reset();
 
-        let queues: Vec<&str> = self.source.topology.input_queues().collect();
+        let shard = |(index, queue)| {
+            let shard = Shard {
+                connection: &connection,
+                queue,
+                index,
+                prefetch: self.source.prefetch,
+                lines: &self.lines,
+                arrivals: &self.arrivals,
+                stop: self.stop.clone(),
+            };
+            shard.run()
+        };
         let mut shards: FuturesUnordered<_> =
-            queues.into_iter().map(|queue| self.shard(&connection, queue)).collect();
+            self.source.topology.input_queues().enumerate().map(shard).collect();
         // Subscriptions live on after the stop: for the acks of what was handed out, and because a queue whose active
         // consumer cancels goes on with the next one at once, while earlier messages are still out.
         let mut open = Vec::new();
@@ -268,54 +307,4 @@ impl Supervisor {
             tokio::time::sleep(self.backoff.pause()).await;
         }
     }
-
-    /// Consumes one queue, on one channel after another. Ends with the channel in use when stopped, with an error when
-    /// the connection is lost or what it needs is not there any more.
-    async fn shard(&self, connection: &Connection, queue: &str) -> Result<Subscription, String> {
-        let mut stop = self.stop.clone();
-        let name: Arc<str> = queue.into();
-        let (channel, mut deliveries) =
-            open(connection, queue, self.source.prefetch).await.map_err(|error| error.to_string())?;
-        loop {
-            let delivery = tokio::select! {
-                biased;
-                () = raised(&mut stop) => return Ok((channel, deliveries)),
-                delivery = deliveries.next() => delivery,
-            };
-            let delivery = match delivery {
-                Some(Ok(delivery)) => delivery,
-                Some(Err(error)) => return Err(format!("{queue}: {error}")),
-                None => {
-                    return Err(format!(
-                        "{queue}: the broker ended the subscription; was the queue deleted?"
-                    ));
-                }
-            };
-            let arrived = Arrived { delivery, queue: Arc::clone(&name), at: Utc::now() };
-            tokio::select! {
-                biased;
-                () = raised(&mut stop) => return Ok((channel, deliveries)),
-                sent = self.arrivals.send(arrived) => {
-                    if sent.is_err() {
-                        // The consumer was dropped: the same as a stop.
-                        return Ok((channel, deliveries));
-                    }
-                }
-            }
-        }
-    }
-}
-
-async fn open(
-    connection: &Connection,
-    queue: &str,
-    prefetch: u16,
-) -> lapin::Result<(Channel, lapin::Consumer)> {
-    let queue = short(queue).map_err(std::io::Error::other)?;
-    let channel = reply(connection.create_channel()).await?;
-    reply(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-    let consumed =
-        channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default());
-    let deliveries = reply(consumed).await?;
-    Ok((channel, deliveries))
 }

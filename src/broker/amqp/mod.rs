@@ -7,6 +7,7 @@ mod consumer;
 pub mod declare;
 pub mod park;
 mod publisher;
+mod shard;
 mod state;
 
 use std::sync::{Arc, Mutex, PoisonError};
