@@ -10,12 +10,16 @@ use crate::store::Destination;
 pub struct Topology {
     /// Prefix of every name.
     pub prefix: String,
+    /// Which set of input queues.
+    pub generation: u16,
     /// Exchanges, in the order they can be declared.
     pub exchanges: Vec<Exchange>,
     /// Queues.
     pub queues: Vec<Queue>,
-    /// Bindings.
+    /// Bindings of queues.
     pub bindings: Vec<Binding>,
+    /// Bindings of exchanges.
+    pub links: Vec<Link>,
 }
 
 /// A durable exchange.
@@ -76,6 +80,15 @@ pub struct Binding {
     pub key: &'static str,
 }
 
+/// An exchange bound to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// Where messages come from.
+    pub from: String,
+    /// Where they go.
+    pub to: String,
+}
+
 /// What nobody has bound is kept so long: 7 days in milliseconds. The store still has the decision afterwards.
 const UNROUTED_TTL_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
@@ -87,20 +100,26 @@ impl Topology {
     pub fn of(config: &config::Broker) -> Self {
         let name = |part: &str| format!("{}.{part}", config.prefix);
         let exchange =
-            |part, kind, alternate, purpose| Exchange { name: name(part), kind, alternate, purpose };
+            |part: &str, kind, alternate, purpose| Exchange { name: name(part), kind, alternate, purpose };
         let unrouted = || Some(name("unrouted"));
-        let spread = if config.shards > 1 { "x-consistent-hash" } else { "fanout" };
+        let spread_kind = if config.shards > 1 { "x-consistent-hash" } else { "fanout" };
+        let spread = match config.generation {
+            0 => "interactions.spread".to_owned(),
+            generation => format!("interactions.g{generation}.spread{}", config.shards),
+        };
+        let input = |shard| input_queue(&config.prefix, config.generation, shard);
         let exchanges = vec![
             exchange("unrouted", "fanout", None, "takes what no binding takes"),
             exchange("parked", "fanout", None, "messages that could not be decided"),
-            exchange("interactions", spread, None, "what arrives; routing key: the customer"),
+            exchange("interactions", "fanout", None, "what arrives; routing key: the customer"),
+            exchange(&spread, spread_kind, None, "spreads what arrives over the input queues"),
             exchange("decisions", "topic", unrouted(), "decisions; <priority>.<queue>.<channel>"),
             exchange("events", "topic", unrouted(), "state changes"),
             exchange("corrections", "topic", unrouted(), "supervisors' corrections"),
         ];
 
         let inputs = (0..config.shards).map(|shard| Queue {
-            name: name(&format!("interactions.{shard}")),
+            name: input(shard),
             arguments: vec![
                 ("x-queue-type", Argument::Text("quorum".to_owned())),
                 ("x-single-active-consumer", Argument::Flag(true)),
@@ -132,10 +151,18 @@ impl Topology {
         let bind = |exchange: &str, queue: String, key| Binding { exchange: name(exchange), queue, key };
         let key = if config.shards > 1 { "1" } else { "" };
         let bindings = (0..config.shards)
-            .map(|shard| bind("interactions", name(&format!("interactions.{shard}")), key))
+            .map(|shard| bind(&spread, input(shard), key))
             .chain([bind("parked", name("parked"), ""), bind("unrouted", name("unrouted"), "")])
             .collect();
-        Self { prefix: config.prefix.clone(), exchanges, queues, bindings }
+        let links = vec![Link { from: name("interactions"), to: name(&spread) }];
+        Self {
+            prefix: config.prefix.clone(),
+            generation: config.generation,
+            exchanges,
+            queues,
+            bindings,
+            links,
+        }
     }
 
     /// Exchange a message goes to.
@@ -171,9 +198,9 @@ impl Topology {
         self.queues.iter().map(|queue| queue.name.as_str()).filter(move |name| name.starts_with(&start))
     }
 
-    /// The input queue that would be there only if there were more shards than configured.
-    pub fn one_queue_too_many(&self) -> String {
-        format!("{}.interactions.{}", self.prefix, self.input_queues().count())
+    /// The exchange that spreads messages over the input queues.
+    pub fn spread(&self) -> &str {
+        self.links.first().map_or("", |link| link.to.as_str())
     }
 
     /// `rabbitmqctl` commands that give each kind of user no more than it needs. Nobody but the operator configures.
@@ -200,7 +227,7 @@ impl Topology {
                 "smista worker",
                 "^$",
                 &format!("^{p}\\.(decisions|events|corrections|parked)$"),
-                &format!("^{p}\\.interactions\\.[0-9]+$"),
+                &format!("^{p}\\.interactions\\.(g[0-9]+\\.)?[0-9]+$"),
             ),
             user("console", "smista console", "^$", &format!("^{p}\\.corrections$"), "^$"),
             user("producer", "whoever sends interactions", "^$", &format!("^{p}\\.interactions$"), "^$"),
@@ -212,6 +239,14 @@ impl Topology {
                 &format!("^(router\\..*|{p}\\.(decisions|events|corrections))$"),
             ),
         ]
+    }
+}
+
+/// An input queue. Each generation has names of its own, so that another number of shards needs no queue of the former.
+pub fn input_queue(prefix: &str, generation: u16, shard: u16) -> String {
+    match generation {
+        0 => format!("{prefix}.interactions.{shard}"),
+        _ => format!("{prefix}.interactions.g{generation}.{shard}"),
     }
 }
 
@@ -261,22 +296,34 @@ mod tests {
         let topology = topology(1);
         assert!(topology.exchanges.iter().all(|exchange| matches!(exchange.kind, "fanout" | "topic")));
         assert_eq!(topology.input_queues().collect::<Vec<_>>(), ["acme.smista.interactions.0"]);
-        assert_eq!(topology.one_queue_too_many(), "acme.smista.interactions.1");
     }
 
     #[test]
     fn more_shards_share_by_hash_with_equal_weight() {
         let topology = topology(3);
-        let interactions =
-            topology.exchanges.iter().find(|exchange| exchange.name == topology.interactions()).unwrap();
-        assert_eq!(interactions.kind, "x-consistent-hash");
-        let keys: Vec<_> = topology
-            .bindings
-            .iter()
-            .filter(|b| b.exchange == topology.interactions())
-            .map(|b| b.key)
-            .collect();
+        let spread = topology.exchanges.iter().find(|exchange| exchange.name == topology.spread()).unwrap();
+        assert_eq!(spread.kind, "x-consistent-hash");
+        assert_eq!(topology.links, [Link { from: topology.interactions(), to: spread.name.clone() }]);
+        let keys: Vec<_> =
+            topology.bindings.iter().filter(|b| b.exchange == topology.spread()).map(|b| b.key).collect();
         assert_eq!(keys, ["1", "1", "1"]);
+    }
+
+    #[test]
+    fn a_generation_shares_no_queue_and_no_spread_with_another() {
+        let mut config = config::Config::load(None).unwrap().broker;
+        let of = |generation, shards, config: &mut config::Broker| {
+            (config.generation, config.shards) = (generation, shards);
+            Topology::of(config)
+        };
+        let (first, second, third) = (of(0, 4, &mut config), of(1, 4, &mut config), of(2, 2, &mut config));
+        assert_eq!(first.input_queues().next(), Some("smista.interactions.0"));
+        assert_eq!(second.input_queues().collect::<Vec<_>>().len(), 4);
+        for (a, b) in [(&first, &second), (&second, &third), (&first, &third)] {
+            assert!(a.input_queues().all(|queue| b.input_queues().all(|other| other != queue)));
+            assert_ne!(a.spread(), b.spread());
+            assert_eq!(a.interactions(), b.interactions());
+        }
     }
 
     #[test]
@@ -314,6 +361,8 @@ mod tests {
         assert!(may(&worker.write, "acme.smista.decisions"));
         assert!(!may(&worker.write, "acme.smista.interactions"));
         assert!(may(&worker.read, "acme.smista.interactions.1"));
+        assert!(may(&worker.read, "acme.smista.interactions.g2.1"));
+        assert!(!may(&worker.read, "acme.smista.interactions.spread"));
         assert!(!may(&worker.read, "acme.smista.parked"));
         assert!(!may(&worker.read, "acmeXsmista.interactions.1"));
     }

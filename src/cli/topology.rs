@@ -1,4 +1,6 @@
-//! `smista topology`: what has to be on the broker; declare it; check it.
+//! `smista topology`: what has to be on the broker; declare it; check it; change its number of input queues.
+
+mod reshard;
 
 use std::io::Write as _;
 
@@ -50,6 +52,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    Reshard(reshard::Args),
 }
 
 /// Runs it.
@@ -59,6 +62,7 @@ pub async fn run(args: Args, config: Config) -> anyhow::Result<Outcome> {
         Command::Show { users, json } => show(&topology, &config, users, json),
         Command::Apply => apply(&topology, &config).await,
         Command::Check { json } => check(&topology, &config, json).await,
+        Command::Reshard(args) => reshard::run(args, config).await,
     }
 }
 
@@ -89,7 +93,10 @@ fn show(topology: &Topology, config: &Config, users: bool, json: bool) -> anyhow
         queues.add_row([queue.name.as_str(), &arguments.join("\n"), queue.purpose]);
     }
     writeln!(out, "{queues}\n")?;
-    let mut bindings = table(["exchange", "queue", "key"]);
+    let mut bindings = table(["exchange", "goes to", "key"]);
+    for link in &topology.links {
+        bindings.add_row([link.from.as_str(), &link.to, ""]);
+    }
     for binding in &topology.bindings {
         bindings.add_row([binding.exchange.as_str(), &binding.queue, binding.key]);
     }
@@ -114,7 +121,7 @@ async fn apply(topology: &Topology, config: &Config) -> anyhow::Result<Outcome> 
         paint(GOOD, "done:"),
         topology.exchanges.len(),
         topology.queues.len(),
-        topology.bindings.len()
+        topology.bindings.len() + topology.links.len()
     )?;
     Ok(Outcome::Done)
 }

@@ -48,6 +48,8 @@ pub struct Broker {
     pub prefix: String,
     /// Number of input queues, shared evenly by the workers; above 1 the consistent-hash plugin is needed.
     pub shards: u16,
+    /// Which set of input queues; `smista topology reshard` says when it changes.
+    pub generation: u16,
     /// Unsettled deliveries per input queue.
     pub prefetch: u16,
     /// Redeliveries a quorum queue allows before it dead-letters.

@@ -20,6 +20,7 @@ mod parity;
 mod policy;
 #[cfg(feature = "torch")]
 mod replace;
+mod reshard;
 #[cfg(feature = "torch")]
 mod samples;
 mod sharing;

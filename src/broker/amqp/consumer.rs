@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::connect::Address;
+use super::drain::Drained;
 use super::shard::{Handout, Lines, Shard};
 use super::state::{Backoff, Board, Side};
 use super::{declare, farewell, raised};
@@ -36,6 +37,10 @@ impl Outstanding {
     pub fn add(&self) -> OutstandingOne {
         self.0.send_modify(|count| *count += 1);
         OutstandingOne(self.clone())
+    }
+
+    pub fn count(&self) -> usize {
+        *self.0.borrow()
     }
 
     pub async fn none_left(&self) {
@@ -84,7 +89,8 @@ impl AmqpConsumer {
         let (sender, arrivals) = mpsc::channel(usize::from(source.prefetch));
         let stop = watch::Sender::new(false);
         let outstanding = source.outstanding.clone();
-        let team = format!("{}/{}", source.address.vhost(), source.topology.prefix);
+        let Topology { prefix, generation, .. } = &*source.topology;
+        let team = format!("{}/{prefix}/{generation}", source.address.vhost());
         let lines = Arc::new(Lines::new(team, source.topology.input_queues().count()));
         let supervisor = Supervisor {
             source,
@@ -218,10 +224,10 @@ impl Drop for AmqpSettle {
     }
 }
 
-struct Supervisor {
-    source: Source,
-    arrivals: mpsc::Sender<Arrived>,
-    stop: watch::Receiver<bool>,
+pub(super) struct Supervisor {
+    pub(super) source: Source,
+    pub(super) arrivals: mpsc::Sender<Arrived>,
+    pub(super) stop: watch::Receiver<bool>,
     lines: Arc<Lines>,
     backoff: Backoff,
 }
@@ -254,6 +260,17 @@ impl Supervisor {
             () = raised(&mut closing) => return Ok(()),
             connected = self.source.address.connect("smista consume") => connected?,
         };
+        tokio::select! {
+            () = raised(&mut closing) => {
+                farewell(&connection).await;
+                return Ok(());
+            }
+            drained = self.drain_earlier(&connection) => if let Drained::Stopped(_open) = drained? {
+                raised(&mut closing).await;
+                farewell(&connection).await;
+                return Ok(());
+            },
+        }
         tokio::select! {
             () = raised(&mut closing) => {
                 farewell(&connection).await;

@@ -1,12 +1,13 @@
 //! Applies a topology to a broker and checks it. Checking never creates anything: existence is asked for with passive
 //! declares, which need no rights; shapes are compared by declaring what is known to exist.
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 use serde::Serialize;
 
 use super::connect::{reply, short};
+use super::generations;
 use crate::broker::BrokerError;
 use crate::broker::topology::{Argument, Exchange, Queue, Topology};
 
@@ -98,8 +99,26 @@ pub struct Report {
 }
 
 /// Declares everything; what is there already stays as it is. Stops at the first thing that is there with other
-/// properties, or that this user may not declare.
+/// properties, or that this user may not declare. Refuses a broker that has another set of input queues: with two sets
+/// bound, every message would come twice.
 pub async fn apply(connection: &Connection, topology: &Topology) -> Result<(), BrokerError> {
+    if let Some(fault) = generations::surplus(connection, topology).await? {
+        return Err(operation(fault.to_string()));
+    }
+    apply_unlinked(connection, topology).await?;
+    let channel = open(connection).await?;
+    for link in &topology.links {
+        let (from, to) = (name(&link.from)?, name(&link.to)?);
+        let options = ExchangeBindOptions::default();
+        reply(channel.exchange_bind(to, from, "".into(), options, FieldTable::default()))
+            .await
+            .map_err(|error| operation(format!("{} to {}: {error}", link.to, link.from)))?;
+    }
+    Ok(())
+}
+
+/// The same but for the bindings between exchanges: nothing arrives in new input queues yet.
+pub(super) async fn apply_unlinked(connection: &Connection, topology: &Topology) -> Result<(), BrokerError> {
     let channel = open(connection).await?;
     let parts = topology.exchanges.iter().map(Part::Exchange).chain(topology.queues.iter().map(Part::Queue));
     for part in parts {
@@ -140,44 +159,28 @@ pub async fn check(
 ) -> Result<Report, BrokerError> {
     let parts = topology.exchanges.iter().map(Part::Exchange).chain(topology.queues.iter().map(Part::Queue));
     let mut report = check_parts(connection, parts, depth).await?;
-    report.faults.extend(surplus(connection, topology).await?);
+    report.faults.extend(generations::surplus(connection, topology).await?);
     Ok(report)
 }
 
 /// What publishing needs.
 pub async fn check_outputs(connection: &Connection, topology: &Topology) -> Result<Report, BrokerError> {
-    let outputs = topology.exchanges.iter().map(Part::Exchange);
+    let inputs = [topology.interactions(), topology.spread().to_owned()];
+    let outputs = topology.exchanges.iter().filter(|exchange| !inputs.contains(&exchange.name));
+    let outputs = outputs.map(Part::Exchange);
     check_parts(connection, outputs, Depth::Existence).await
 }
 
 /// What consuming needs.
 pub async fn check_inputs(connection: &Connection, topology: &Topology) -> Result<Report, BrokerError> {
+    let surplus = generations::surplus(connection, topology).await?;
     let inputs: Vec<&str> = topology.input_queues().collect();
     let queues =
         topology.queues.iter().filter(|queue| inputs.contains(&queue.name.as_str())).map(Part::Queue);
     let mut report = check_parts(connection, queues, Depth::Existence).await?;
-    report.faults.extend(surplus(connection, topology).await?);
+    // First, since what is missing may have gone with it.
+    report.faults.splice(0..0, surplus);
     Ok(report)
-}
-
-/// One input queue more than configured would fill up unread.
-async fn surplus(connection: &Connection, topology: &Topology) -> Result<Option<Fault>, BrokerError> {
-    let queue = Queue { name: topology.one_queue_too_many(), arguments: Vec::new(), purpose: "" };
-    let part = Part::Queue(&queue);
-    let channel = open(connection).await?;
-    match declare(&channel, part, true).await {
-        Ok(()) => Ok(Some(Fault {
-            kind: part.noun(),
-            name: queue.name.clone(),
-            problem: Problem::Surplus,
-            detail: "the broker has more input queues than broker.shards".to_owned(),
-            remedy: "nobody would read it: set broker.shards as it was, or drain and delete it".to_owned(),
-        })),
-        Err(error) => match classify(&error) {
-            Answer::Wrong(Problem::Missing) | Answer::Forbidden => Ok(None),
-            _ => Err(operation(error.to_string())),
-        },
-    }
 }
 
 async fn check_parts<'a>(
@@ -243,6 +246,11 @@ enum Answer {
     Wrong(Problem),
     Forbidden,
     Broken,
+}
+
+/// Whether the broker says that there is no such thing.
+pub(super) fn is_missing(error: &lapin::Error) -> bool {
+    matches!(classify(error), Answer::Wrong(Problem::Missing))
 }
 
 fn classify(error: &lapin::Error) -> Answer {

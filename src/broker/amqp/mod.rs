@@ -5,8 +5,11 @@
 mod connect;
 mod consumer;
 pub mod declare;
+mod drain;
+pub mod generations;
 pub mod park;
 mod publisher;
+pub mod reshard;
 mod shard;
 mod state;
 

@@ -117,6 +117,25 @@ pub(super) struct Subscription {
     handout: Arc<Handout>,
 }
 
+impl Subscription {
+    /// Hands nothing more out, waits for what was, and leaves the line.
+    pub async fn finish(self) -> Result<(), String> {
+        self.handout.end();
+        self.settled().await;
+        self.leave().await
+    }
+
+    /// Waits for what was handed out, not for ever.
+    async fn settled(&self) {
+        let _ = tokio::time::timeout(SETTLE_TIMEOUT, self.handout.outstanding.none_left()).await;
+    }
+
+    async fn leave(self) -> Result<(), String> {
+        // Closed, not cancelled: a queue whose active consumer cancels goes on before it has everything back.
+        close(&self.channel).await
+    }
+}
+
 /// One input queue of a connection.
 pub(super) struct Shard<'a> {
     pub connection: &'a Connection,
@@ -187,10 +206,9 @@ impl Shard<'_> {
                 close(&fresh.channel).await?;
                 return Ok(Moved::Stopped(current));
             }
-            _ = tokio::time::timeout(SETTLE_TIMEOUT, current.handout.outstanding.none_left()) => {}
+            () = current.settled() => {}
         }
-        // Closed, not cancelled: a queue whose active consumer cancels goes on before it has everything back.
-        close(&current.channel).await?;
+        current.leave().await?;
         self.lines.subscribed(self.index);
         Ok(Moved::On(fresh))
     }
