@@ -84,11 +84,11 @@ impl World {
     /// Its connection broke and came back: it stands at the end of every line.
     fn reconnect(&mut self, worker: usize) {
         for shard in 0..self.lines.len() {
-            self.to_the_end(worker, shard);
+            self.go_to_end(worker, shard);
         }
     }
 
-    fn to_the_end(&mut self, worker: usize, shard: usize) {
+    fn go_to_end(&mut self, worker: usize, shard: usize) {
         self.next_number += 1;
         let line = &mut self.lines[shard];
         let place = line.iter().position(|(consumer, _, _)| *consumer == worker).unwrap();
@@ -121,7 +121,7 @@ impl World {
                 self.list.remove(&gone.worker);
             }
             for shard in balance.surplus(&places, self.now) {
-                self.to_the_end(worker, shard);
+                self.go_to_end(worker, shard);
             }
         }
     }
