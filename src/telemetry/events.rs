@@ -1,6 +1,7 @@
 //! What can happen, as types. An event knows its log level, its constant message, its fields and its metrics, so the
 //! rest of the program says what happened and nothing about how it is recorded.
 
+mod links;
 mod shards;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, gauge, histogram};
 use tracing::{debug, error, info, warn};
 
+pub use links::{BrokerChanged, BrokerLink, Stalled};
 pub use shards::{ActiveShards, ShardGivenAway, ShardTaken, Shared, SharingFailed};
 
 /// Every metric's name, Prometheus conventions.
@@ -39,6 +41,10 @@ pub enum Metric {
     LetGo,
     /// 1 while connected and not blocked.
     BrokerUp,
+    /// 1 while the broker takes no messages.
+    BrokerBlocked,
+    /// 1 while messages are under way and none comes to its end.
+    Stalled,
     /// Input queues that this worker is the active consumer of.
     ActiveShards,
     /// Input queues left to another worker.
@@ -61,6 +67,8 @@ impl Metric {
         (Self::Degraded, "Messages analysed from cues alone while the engine failed"),
         (Self::LetGo, "Messages from before their customer was erased, let go without an effect"),
         (Self::BrokerUp, "1 while the broker is connected and not blocked"),
+        (Self::BrokerBlocked, "1 while the broker takes no messages (memory or disk alarm)"),
+        (Self::Stalled, "1 while messages are under way and none has come to its end for a minute"),
         (Self::ActiveShards, "Input queues that this worker is seen to be the active consumer of"),
         (Self::ShardsGivenAway, "Places in the line of an input queue left to another worker"),
     ];
@@ -81,6 +89,8 @@ impl Metric {
             Self::Degraded => "smista_degraded_total",
             Self::LetGo => "smista_erased_total",
             Self::BrokerUp => "smista_broker_up",
+            Self::BrokerBlocked => "smista_broker_blocked",
+            Self::Stalled => "smista_stalled",
             Self::ActiveShards => "smista_active_shards",
             Self::ShardsGivenAway => "smista_shards_given_away_total",
         }
@@ -394,26 +404,6 @@ impl PurgeFailed<'_> {
     /// Records it.
     pub fn emit(self) {
         warn!(error = self.error, "old messages not forgotten");
-    }
-}
-
-/// The broker connection changed its state.
-pub struct BrokerChanged<'a> {
-    /// Connected and not blocked.
-    pub up: bool,
-    /// In words.
-    pub detail: &'a str,
-}
-
-impl BrokerChanged<'_> {
-    /// Records it.
-    pub fn emit(self) {
-        gauge!(Metric::BrokerUp.name()).set(if self.up { 1.0 } else { 0.0 });
-        if self.up {
-            info!(detail = self.detail, "broker connected");
-        } else {
-            warn!(detail = self.detail, "broker not available");
-        }
     }
 }
 

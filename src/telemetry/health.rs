@@ -22,6 +22,8 @@ pub enum Part {
     Store,
     /// Inference.
     Engine,
+    /// Messages come to their end.
+    Work,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -29,6 +31,22 @@ struct Parts {
     broker: PartState,
     store: PartState,
     engine: PartState,
+    work: PartState,
+}
+
+impl Parts {
+    fn get(&mut self, part: Part) -> &mut PartState {
+        match part {
+            Part::Broker => &mut self.broker,
+            Part::Store => &mut self.store,
+            Part::Engine => &mut self.engine,
+            Part::Work => &mut self.work,
+        }
+    }
+
+    fn all_ok(&self) -> bool {
+        [&self.broker, &self.store, &self.engine, &self.work].iter().all(|part| part.ok)
+    }
 }
 
 /// Shared health of one process.
@@ -42,6 +60,7 @@ impl Default for Health {
             broker: starting.clone(),
             store: starting.clone(),
             engine: starting,
+            work: PartState { ok: true, detail: "going on".to_owned() },
         })))
     }
 }
@@ -55,6 +74,7 @@ impl Health {
                 Part::Broker => &parts.broker,
                 Part::Store => &parts.store,
                 Part::Engine => &parts.engine,
+                Part::Work => &parts.work,
             };
             state.ok == ok && state.detail == detail
         };
@@ -66,28 +86,24 @@ impl Health {
     /// Records what a part says of itself.
     pub fn set(&self, part: Part, ok: bool, detail: impl Into<String>) {
         let mut parts = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let state = PartState { ok, detail: detail.into() };
-        match part {
-            Part::Broker => parts.broker = state,
-            Part::Store => parts.store = state,
-            Part::Engine => parts.engine = state,
-        }
+        *parts.get(part) = PartState { ok, detail: detail.into() };
     }
 
     /// Whether every part works.
     pub fn ready(&self) -> bool {
         let parts = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        parts.broker.ok && parts.store.ok && parts.engine.ok
+        parts.all_ok()
     }
 
     /// The parts as JSON, for the readiness answer.
     pub fn report(&self) -> serde_json::Value {
         let parts = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         serde_json::json!({
-            "ready": parts.broker.ok && parts.store.ok && parts.engine.ok,
+            "ready": parts.all_ok(),
             "broker": parts.broker,
             "store": parts.store,
             "engine": parts.engine,
+            "work": parts.work,
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod relay;
 pub mod retention;
 pub mod service;
 pub mod share;
+pub mod stall;
 
 pub use lane::LaneContext;
 pub use pipeline::{Decided, Pipeline, PipelineError};

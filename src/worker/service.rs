@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::lane::{LaneContext, Left, Work};
 use super::lanes::Lanes;
 use super::parking::Refusal;
+use super::stall::{Change, Stall};
 use super::{relay, retention, share};
 use crate::broker::{Broker, BrokerError, BrokerState, Delivery};
 use crate::interaction::{self, Interaction, Mode, ParseContext};
@@ -18,6 +19,9 @@ use crate::telemetry::health::{Health, Part};
 
 /// A body above this is parsed on a blocking thread, so that its cleaning does not hold up the runtime's.
 const LARGE_BODY: usize = 64 * 1024;
+
+/// How often to look whether work goes on.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the service needs beside its lanes.
 pub struct Settings {
@@ -91,6 +95,9 @@ pub async fn run(
     let mut at_work: JoinSet<(String, Left)> = JoinSet::new();
     let mut summary = Summary::default();
     let mut arrivals: u64 = 0;
+    let mut stall = Stall::new(Instant::now());
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         while let Some((key, work)) = lanes.start() {
             let context = Arc::clone(&context);
@@ -100,7 +107,11 @@ pub async fn run(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(done) = at_work.join_next() => finish(done, &mut lanes, &mut summary),
+            Some(done) = at_work.join_next() => {
+                finish(done, &mut lanes, &mut summary);
+                stall.progress(Instant::now());
+            }
+            _ = looks.tick() => tell_stall(&mut stall, &lanes, &context.health),
             delivery = consumer.next(), if lanes.running() + lanes.waiting() < settings.max_in_flight => {
                 let Some(delivery) = delivery else { break };
                 arrivals += 1;
@@ -140,6 +151,24 @@ pub async fn run(
     let Summary { decided, duplicates, parked, given_back, .. } = summary;
     events::WorkerStopped { decided, duplicates, parked, given_back }.emit();
     Ok(summary)
+}
+
+/// A worker that stands still goes on trying, and says so.
+fn tell_stall(stall: &mut Stall, lanes: &Lanes<Work>, health: &Health) {
+    let under_way = lanes.running() + lanes.waiting();
+    let stalled = match stall.look(under_way, Instant::now()) {
+        None => return,
+        Some(Change::Stalled(since)) => Some(since),
+        Some(Change::Moving) => None,
+    };
+    events::Stalled { since: stalled, under_way }.emit();
+    match stalled {
+        Some(since) => {
+            let detail = format!("{under_way} messages under way, none finished for {} s", since.as_secs());
+            health.set(Part::Work, false, detail);
+        }
+        None => health.set(Part::Work, true, "going on"),
+    }
 }
 
 fn finish(
@@ -206,17 +235,18 @@ fn unreadable() -> Refusal {
 async fn watch_broker(broker: Arc<dyn Broker>, health: Health, stop: CancellationToken) {
     let mut state = broker.state();
     loop {
-        let (up, detail) = match &*state.borrow_and_update() {
-            BrokerState::Connected => (true, "connected".to_owned()),
-            BrokerState::Connecting(error) => (false, format!("connecting: {error}")),
-            BrokerState::Blocked(reason) => (false, format!("blocked: {reason}")),
-            BrokerState::TopologyMissing(fault) => (false, format!("topology: {fault}")),
-            BrokerState::Closed => (false, "closed".to_owned()),
+        let (link, detail) = match &*state.borrow_and_update() {
+            BrokerState::Connected => (events::BrokerLink::Up, "connected".to_owned()),
+            BrokerState::Connecting(error) => (events::BrokerLink::Down, format!("connecting: {error}")),
+            BrokerState::Blocked(reason) => (events::BrokerLink::Blocked, format!("blocked: {reason}")),
+            BrokerState::TopologyMissing(fault) => (events::BrokerLink::Down, format!("topology: {fault}")),
+            BrokerState::Closed => (events::BrokerLink::Down, "closed".to_owned()),
         };
+        let up = link == events::BrokerLink::Up;
         // The first attempt is under way: nothing to report yet.
         let starting = detail == "connecting: ";
         if !starting {
-            events::BrokerChanged { up, detail: &detail }.emit();
+            events::BrokerChanged { link, detail: &detail }.emit();
         }
         health.set(Part::Broker, up, detail);
         tokio::select! {

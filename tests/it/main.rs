@@ -18,6 +18,7 @@ mod intents;
 mod offline;
 mod parity;
 mod policy;
+mod pressure;
 #[cfg(feature = "torch")]
 mod replace;
 mod reshard;

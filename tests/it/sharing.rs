@@ -216,3 +216,45 @@ async fn a_killed_workers_shards_are_taken_over_within_a_second() {
     assert!(taken.iter().min().unwrap() <= &Duration::from_secs(3), "{taken:?}");
     assert!(taken.iter().max().unwrap() <= &Duration::from_secs(15), "{taken:?}");
 }
+
+/// The broker takes a paused worker for dead and has another one go on; then the first wakes up with work of before in
+/// its hands.
+async fn a_paused_worker_writes_nothing_stale(url: &str, store: Option<&str>) {
+    let mut team = Team::new(url, store).await;
+    let text = std::fs::read_to_string(team.workspace.config()).unwrap();
+    let text = text.replacen("[broker]\n", "[broker]\nheartbeat_s = 2\n", 1);
+    std::fs::write(team.workspace.config(), text).unwrap();
+    let (mut first, mut second) = (team.worker("first"), team.worker("second"));
+    team.publish_until("two share", || active(&first).len().min(active(&second).len()) >= 2).await;
+    for _ in 0..8 {
+        team.publish_round().await;
+    }
+    // A few are decided, the rest is under way.
+    team.ledger.read(team.published - 300, 0, Duration::from_millis(50)).await;
+    first.signal("STOP");
+    let paused = Instant::now();
+    // On SQLite it may have stopped with the file locked: then nobody can go on until it does.
+    while active(&second).len() < 4 && paused.elapsed() < Duration::from_secs(15) {
+        team.publish_round().await;
+        team.ledger.read(team.published, 0, Duration::from_millis(300)).await;
+    }
+    first.signal("CONT");
+    for _ in 0..3 {
+        team.publish_round().await;
+    }
+    team.assert_clean().await;
+    assert_eq!(first.terminate(Duration::from_secs(40)), Some(0), "{}", first.log());
+    assert_eq!(second.terminate(Duration::from_secs(40)), Some(0), "{}", second.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_worker_writes_nothing_stale_on_sqlite() {
+    let Some(url) = amqp_url() else { return };
+    a_paused_worker_writes_nothing_stale(&url, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_worker_writes_nothing_stale_on_postgresql() {
+    let (Some(url), Some(store)) = (amqp_url(), postgres_url()) else { return };
+    a_paused_worker_writes_nothing_stale(&url, Some(&fresh_database(&store).await)).await;
+}

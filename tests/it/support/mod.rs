@@ -5,6 +5,7 @@ pub mod ledger;
 pub mod process;
 pub mod proxy;
 pub mod rabbit;
+pub mod rig;
 
 /// Address of the RabbitMQ that `scripts/test` started; tests that need one say that they were left out.
 pub fn amqp_url() -> Option<String> {
