@@ -14,6 +14,7 @@ mod engine;
 mod erase;
 #[cfg(feature = "torch")]
 mod explain;
+mod giving;
 mod intents;
 mod offline;
 mod parity;
