@@ -6,6 +6,7 @@
 
 pub mod analyze;
 pub mod asyncapi;
+pub mod database;
 pub mod demo;
 pub mod doctor;
 pub mod erase;
@@ -105,6 +106,7 @@ pub enum Command {
     Schema(schema::Args),
     Doctor(doctor::Args),
     Topology(topology::Args),
+    Database(database::Args),
 }
 
 /// How a command that ran to its end went; what stopped one short is an error.
@@ -191,6 +193,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Train(args) => train::run(args, ready(false)?).await,
         Command::Schema(args) => schema::run(args, ready(false)?).await,
         Command::Topology(args) => topology::run(args, ready(false)?).await,
+        Command::Database(args) => database::run(args, ready(false)?).await,
         Command::Doctor(args) => doctor::run(args, &global).await,
     }
 }

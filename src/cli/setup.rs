@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Hinted, WrongUse};
 use crate::broker::Publisher;
-use crate::config::{Config, EngineKind};
+use crate::config::{Config, EngineKind, secret};
 use crate::nlp::analyzer::{Analyzer, Model};
 use crate::nlp::custom::CustomIntents;
 use crate::nlp::engine::Engine;
@@ -30,6 +30,9 @@ pub fn resolve_paths(config: &mut Config, file: Option<&Path>) {
     let base = file.and_then(Path::parent);
     config.engine.pack = find_pack(&config.engine.pack, base, std::env::current_exe().ok().as_deref());
     checkpoints::resolve(&mut config.engine.replace, base, checkpoints::hub_cache().as_deref());
+    for path in secret_files(config) {
+        secret::place(path, base);
+    }
     if let (Some(path), Some(base)) = (&config.policy.path, base)
         && base.join(path).is_file()
     {
@@ -40,6 +43,28 @@ pub fn resolve_paths(config: &mut Config, file: Option<&Path>) {
     {
         config.intents.custom = Some(base.join(path));
     }
+}
+
+/// Every file of secrets, keys and certificates that is named.
+fn secret_files(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
+    let crate::config::Config { broker, store, interaction, .. } = config;
+    [
+        &mut broker.url_file,
+        &mut broker.password_file,
+        &mut broker.tls_ca,
+        &mut broker.tls_certificate,
+        &mut broker.tls_key,
+        &mut broker.tls_identity,
+        &mut broker.tls_identity_password_file,
+        &mut store.url_file,
+        &mut store.password_file,
+        &mut store.tls_ca,
+        &mut store.tls_certificate,
+        &mut store.tls_key,
+        &mut interaction.identity_key_file,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn find_pack(pack: &Path, base: Option<&Path>, program: Option<&Path>) -> PathBuf {

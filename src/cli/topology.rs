@@ -42,9 +42,13 @@ enum Command {
     },
     /// Declare everything; safe to run again. Needs a user who may configure.
     #[command(
-        after_help = "Example:\n  SMISTA_BROKER__URL_FILE=/run/secrets/operator-url smista topology apply"
+        after_help = "Examples:\n  SMISTA_BROKER__URL_FILE=/run/secrets/operator-url smista topology apply\n  smista topology apply --print-users"
     )]
-    Apply,
+    Apply {
+        /// Print, when done, the commands that make broker users with no more rights than each needs.
+        #[arg(long)]
+        print_users: bool,
+    },
     /// Look whether everything is there, and, where this user may configure, whether it is as it has to be.
     #[command(after_help = "Examples:\n  smista topology check\n  smista topology check --json | jq .faults")]
     Check {
@@ -60,7 +64,7 @@ pub async fn run(args: Args, config: Config) -> anyhow::Result<Outcome> {
     let topology = Topology::of(&config.broker);
     match args.command {
         Command::Show { users, json } => show(&topology, &config, users, json),
-        Command::Apply => apply(&topology, &config).await,
+        Command::Apply { print_users } => apply(&topology, &config, print_users).await,
         Command::Check { json } => check(&topology, &config, json).await,
         Command::Reshard(args) => reshard::run(args, config).await,
     }
@@ -112,7 +116,7 @@ fn user_lines(user: &User) -> String {
     format!("{}\n{add}\n{permit}", paint(DIM, &format!("# {}", user.purpose)))
 }
 
-async fn apply(topology: &Topology, config: &Config) -> anyhow::Result<Outcome> {
+async fn apply(topology: &Topology, config: &Config, print_users: bool) -> anyhow::Result<Outcome> {
     let connection = connect(config).await?;
     declare::apply(&connection, topology).await?;
     writeln!(
@@ -123,6 +127,11 @@ async fn apply(topology: &Topology, config: &Config) -> anyhow::Result<Outcome> 
         topology.queues.len(),
         topology.bindings.len() + topology.links.len()
     )?;
+    if print_users {
+        for user in topology.users(amqp::Address::from_config(&config.broker)?.vhost()) {
+            writeln!(anstream::stdout(), "{}", user_lines(&user))?;
+        }
+    }
     Ok(Outcome::Done)
 }
 
@@ -177,12 +186,8 @@ fn findings(topology: &Topology, report: &Report) -> String {
 /// A connection, or an error that says what to do.
 pub(super) async fn connect(config: &Config) -> anyhow::Result<lapin::Connection> {
     let address = amqp::Address::from_config(&config.broker)?;
-    address.connect("smista topology").await.map_err(|reason| {
-        anyhow::Error::new(Hinted::new(
-            reason,
-            "is RabbitMQ running, and are broker.url (or url_file), user and vhost right? `smista doctor` checks",
-        ))
-    })
+    let connected = address.connect("smista topology").await;
+    connected.map_err(|fault| Hinted::new(fault.to_string(), fault.remedy()).into())
 }
 
 /// An empty table in the style of the commands.

@@ -1,6 +1,8 @@
 //! `smista.toml`. The annotated default file is embedded; the user's file and `SMISTA_*` variables are laid over it,
 //! unknown keys are refused, and [`Config::validate`] checks what types cannot.
 
+pub mod secret;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,7 +39,7 @@ pub struct Config {
 }
 
 /// RabbitMQ.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Broker {
     /// `amqp://` or `amqps://` address, vhost included. Secrets: use `url_file`.
@@ -58,28 +60,59 @@ pub struct Broker {
     pub heartbeat_s: u16,
     /// Longest wait for a confirm, seconds.
     pub confirm_timeout_s: u64,
-    /// PEM file of the certificate authority for `amqps://`.
+    /// File that holds the password of the address.
+    pub password_file: Option<PathBuf>,
+    /// How to log in: with the password of the address, or with the client certificate.
+    pub auth: BrokerAuth,
+    /// PEM file of certificate authorities for `amqps://`, trusted beside those of the system.
     pub tls_ca: Option<PathBuf>,
-    /// PKCS #12 file with the client certificate.
+    /// PEM file with the client certificate and those that lead to its authority.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with the key of `tls_certificate`, not encrypted.
+    pub tls_key: Option<PathBuf>,
+    /// PKCS #12 file with client certificate and key, instead of the two above.
     pub tls_identity: Option<PathBuf>,
     /// File with the password of `tls_identity`.
     pub tls_identity_password_file: Option<PathBuf>,
 }
 
+/// How to log in to RabbitMQ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BrokerAuth {
+    /// User and password.
+    #[default]
+    Password,
+    /// SASL EXTERNAL: the client certificate names the user. RabbitMQ needs its plugin `rabbitmq_auth_mechanism_ssl`.
+    Certificate,
+}
+
 /// Database.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
     /// `sqlite:PATH` or `postgres://…`.
     pub url: String,
     /// File that holds the address; wins over `url`.
     pub url_file: Option<PathBuf>,
+    /// File that holds PostgreSQL's password.
+    pub password_file: Option<PathBuf>,
+    /// PEM file of certificate authorities; with it the server's certificate and name are checked.
+    pub tls_ca: Option<PathBuf>,
+    /// PEM file with the client certificate.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with the key of `tls_certificate`, not encrypted.
+    pub tls_key: Option<PathBuf>,
     /// Connections at most.
     pub max_connections: u32,
     /// Longest wait for a statement, seconds.
     pub statement_timeout_s: u64,
     /// Days that inbox rows are kept: how late a redelivery may come; at least 7.
     pub inbox_days: u16,
+    /// Days that a customer's state is kept after the last message.
+    pub customer_days: u16,
+    /// Days that erasures are remembered, and late messages of erased customers let go.
+    pub erasure_days: u16,
 }
 
 /// Model pack and inference.
@@ -228,7 +261,7 @@ impl IntentsMode {
 }
 
 /// What arrives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Interaction {
     /// Languages to tell apart, ISO 639-1.
@@ -320,13 +353,13 @@ impl Config {
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let mut figment = Figment::from(Toml::string(DEFAULT));
         if let Some(path) = file {
-            std::fs::metadata(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+            secret::check_syntax(path)?;
             figment = figment.merge(Toml::file_exact(path));
         }
         let config: Self = figment
             .merge(Env::prefixed("SMISTA_").filter(|key| is_setting(key.as_str())).split("__"))
             .extract()
-            .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+            .map_err(|error| ConfigError::Invalid(secret::told(error)))?;
         config.validate()?;
         Ok(config)
     }
@@ -345,8 +378,34 @@ impl Config {
             "broker.prefetch must be at least 1: an unbounded prefetch fills the memory",
         );
         check(self.broker.confirm_timeout_s >= 1, "broker.confirm_timeout_s must be at least 1");
+        check(
+            self.broker.tls_certificate.is_some() == self.broker.tls_key.is_some(),
+            "broker.tls_certificate and broker.tls_key go together",
+        );
+        check(
+            self.broker.tls_certificate.is_none() || self.broker.tls_identity.is_none(),
+            "broker.tls_certificate and broker.tls_identity are two forms of the same: set one",
+        );
+        check(
+            self.broker.auth == BrokerAuth::Password
+                || self.broker.tls_certificate.is_some()
+                || self.broker.tls_identity.is_some(),
+            "broker.auth = \"certificate\" needs broker.tls_certificate with tls_key, or tls_identity",
+        );
+        check(
+            self.store.tls_certificate.is_some() == self.store.tls_key.is_some(),
+            "store.tls_certificate and store.tls_key go together",
+        );
         check(self.worker.lanes >= 1, "worker.lanes must be at least 1");
         check(self.store.inbox_days >= 7, "store.inbox_days must be at least 7: a redelivery may come late");
+        check(
+            self.store.customer_days >= self.store.inbox_days,
+            "store.customer_days must not be below store.inbox_days: messages are kept with their customer",
+        );
+        check(
+            self.store.erasure_days >= self.store.inbox_days,
+            "store.erasure_days must not be below store.inbox_days: an erased message could come back",
+        );
         check(self.store.max_connections >= 1, "store.max_connections must be at least 1");
         check(
             !self.interaction.languages.is_empty(),

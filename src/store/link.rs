@@ -112,7 +112,7 @@ fn blames_the_data(code: &str) -> bool {
 }
 
 /// SQLite's result codes are numbers (the lowest byte is the primary one); PostgreSQL's have five characters.
-fn is_passing(code: &str) -> bool {
+pub(super) fn is_passing(code: &str) -> bool {
     if code.len() == 5 {
         return postgres_is_passing(code);
     }

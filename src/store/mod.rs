@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -187,6 +187,13 @@ pub trait Store: Send + Sync {
     /// Takes a worker off its team's list, unless its beat has moved on.
     async fn dismiss(&self, team: &str, worker: &str, beat: i64) -> Result<(), StoreError>;
 
+    /// Forgets customers not heard from, with their identities, and old erasures, as long as the configuration says to
+    /// keep them. A store that keeps neither has nothing to do.
+    async fn forget(&self, now: DateTime<Utc>) -> Result<Forgotten, StoreError> {
+        let _ = now;
+        Ok(Forgotten::default())
+    }
+
     /// Erases everything kept of a customer (state, identities, messages, decisions, corrections, what waits to be
     /// published) and leaves marks, so that a late delivery does not bring it back, and a record without a name. With
     /// `None` for `at` it only says what would go. Safe to repeat.
@@ -199,6 +206,29 @@ pub trait Store: Send + Sync {
 
     /// Adds to an erasure's record what went from the queues.
     async fn note_swept(&self, erased: &Erased, queues: &BTreeMap<String, u64>) -> Result<(), StoreError>;
+}
+
+/// What was too old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    /// Customers, with their identities.
+    pub customers: u64,
+    /// Marks and records of erasures.
+    pub erasures: u64,
+}
+
+/// How long what has no message is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Keep {
+    customers: TimeDelta,
+    erasures: TimeDelta,
+}
+
+impl From<&crate::config::Store> for Keep {
+    fn from(config: &crate::config::Store) -> Self {
+        let days = |days: u16| TimeDelta::days(days.into());
+        Self { customers: days(config.customer_days), erasures: days(config.erasure_days) }
+    }
 }
 
 /// How much is kept.
@@ -224,14 +254,19 @@ pub async fn missing_file(config: &crate::config::Store) -> Result<Option<std::p
     Ok((!file.is_file()).then_some(file))
 }
 
+/// The address, with a password it may hold: not to be shown.
 async fn address(config: &crate::config::Store) -> Result<String, StoreError> {
     match &config.url_file {
         None => Ok(config.url.trim().to_owned()),
-        Some(path) => tokio::fs::read_to_string(path)
-            .await
+        Some(path) => crate::config::secret::read(path, "store.url_file")
             .map(|url| url.trim().to_owned())
-            .map_err(|error| StoreError::Open(format!("{} cannot be read: {error}", path.display()))),
+            .map_err(|error| StoreError::Open(error.to_string())),
     }
+}
+
+/// The address for people.
+pub async fn redacted_address(config: &crate::config::Store) -> Result<String, StoreError> {
+    address(config).await.map(|url| crate::config::secret::redacted(&url))
 }
 
 /// Opens the store that the configuration names and brings its schema up to date.
@@ -240,9 +275,9 @@ pub async fn open(config: &crate::config::Store) -> Result<Arc<dyn Store>, Store
     let url = url.as_str();
     let limit = Duration::from_secs(config.statement_timeout_s.max(1));
     if url.starts_with("sqlite:") {
-        Ok(Arc::new(sqlite::open(url, config.max_connections, limit).await?))
+        Ok(Arc::new(sqlite::open(url, config.max_connections, limit, config.into()).await?))
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        Ok(Arc::new(postgres::open(url, config.max_connections, limit).await?))
+        Ok(Arc::new(postgres::open(url, config, limit).await?))
     } else {
         // The address may hold a password: it is not repeated.
         Err(StoreError::Open("store.url must begin with sqlite: or postgres://".to_owned()))

@@ -1,19 +1,24 @@
 //! PostgreSQL: a statement that takes too long is stopped by the server, and a connection whose call did not come to an
 //! end (given up, failed) is thrown away rather than returned, since nobody knows what it still has to say.
 
+use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow, Postgres};
+use sqlx::postgres::{
+    PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, PgSslMode, Postgres,
+};
 use sqlx::query::Query;
-use sqlx::{Column, Row, TypeInfo, ValueRef};
+use sqlx::{Column, Connection, Row, TypeInfo, ValueRef};
 
-use super::link::{Cell, Database, Link, Param, failed, not_opened};
+use super::link::{Cell, Database, Link, Param, failed, is_passing, not_opened};
 use super::sql::SqlStore;
 use super::sqlite::migrator;
 use super::{Store, StoreError};
+use crate::config;
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "store", include_str!("../../migrations/postgres/0001_store.sql")),
@@ -22,36 +27,143 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "erasures", include_str!("../../migrations/postgres/0004_erasures.sql")),
 ];
 
-/// Opens `postgres://…` and brings its schema up to date.
+/// Between two tries to connect.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Opens `postgres://…` and brings its schema up to date, if it is not.
 pub(super) async fn open(
     url: &str,
-    connections: u32,
+    config: &config::Store,
     limit: Duration,
 ) -> Result<impl Store + use<>, StoreError> {
+    let options = options(url, config, limit)?;
+    // The pool itself would try until its time is up, and then not say what was wrong.
+    let mut connection = reach(&options, limit).await?;
+    let migrator = migrator(MIGRATIONS);
+    let current = is_current(&mut connection, &migrator).await;
+    // Nothing is lost if the goodbye is.
+    let _ = connection.close().await;
+    let pool = PgPoolOptions::new()
+        .max_connections(config.max_connections.max(1))
+        .acquire_timeout(limit)
+        .connect_lazy_with(options);
+    if !current? {
+        migrator.run(&pool).await.map_err(|error| match forbidden(&error) {
+            true => StoreError::Open(
+                "its schema is not the one of this version, and this user may not change it (42501)"
+                    .to_owned(),
+            ),
+            false => not_opened(&error),
+        })?;
+    }
+    Ok(SqlStore::new(PostgresDatabase { pool, limit }, config.into()))
+}
+
+fn options(url: &str, config: &config::Store, limit: Duration) -> Result<PgConnectOptions, StoreError> {
     let millis = limit.as_millis().to_string();
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|error| StoreError::Open(error.to_string()))?
+    let mut options = PgConnectOptions::from_str(url)
+        .map_err(|_| {
+            // The parser's own words may quote the address.
+            StoreError::Open("store.url is not postgres://user@host:port/database".to_owned())
+        })?
         .application_name("smista")
         .options([
             ("statement_timeout", millis.as_str()),
             // A worker that dies in mid-transaction must not hold its customer's row.
             ("idle_in_transaction_session_timeout", millis.as_str()),
         ]);
-    let pool = PgPoolOptions::new()
-        .max_connections(connections.max(1))
-        .acquire_timeout(limit)
-        .connect_with(options)
-        .await
-        .map_err(refused)?;
-    migrator(MIGRATIONS).run(&pool).await.map_err(|error| not_opened(&error))?;
-    Ok(SqlStore::new(PostgresDatabase { pool, limit }))
+    if let Some(path) = &config.password_file {
+        options = options.password(&secret(path, "store.password_file")?);
+    }
+    if let Some(path) = &config.tls_ca {
+        secret(path, "store.tls_ca")?;
+        let weaker = url.contains("sslmode=") && !url.contains("sslmode=verify-");
+        if weaker {
+            return Err(StoreError::Open(
+                "store.tls_ca is set, but the address says another sslmode: leave it out, or say verify-full"
+                    .to_owned(),
+            ));
+        }
+        options = options.ssl_root_cert(path);
+        if !url.contains("sslmode=") {
+            options = options.ssl_mode(PgSslMode::VerifyFull);
+        }
+    }
+    if let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) {
+        secret(certificate, "store.tls_certificate")?;
+        secret(key, "store.tls_key")?;
+        options = options.ssl_client_cert(certificate).ssl_client_key(key);
+    }
+    Ok(options)
 }
 
-/// A server that answers and says no (wrong password, no such database) will say no again.
+fn secret(path: &Path, key: &str) -> Result<String, StoreError> {
+    config::secret::read(path, key).map_err(|error| StoreError::Open(error.to_string()))
+}
+
+/// One connection, with tries until the time is up while the server is away; its refusal is told as it is.
+async fn reach(options: &PgConnectOptions, limit: Duration) -> Result<PgConnection, StoreError> {
+    let until = Instant::now() + limit;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let error = match tokio::time::timeout(left, PgConnection::connect_with(options)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => error,
+            Err(_) => return Err(StoreError::Unavailable("the server does not answer".to_owned())),
+        };
+        let refusal = refused(error);
+        if !refusal.is_transient() || until.saturating_duration_since(Instant::now()) < PAUSE {
+            return Err(refusal);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// A server that answers and says no (wrong password, no such database) or is not the one it should be will say no
+/// again; one that starts or is full will not.
 fn refused(error: sqlx::Error) -> StoreError {
-    match failed(error) {
-        StoreError::Corrupt(why) => StoreError::Open(why),
-        other => other,
+    match &error {
+        sqlx::Error::Database(said) => {
+            let code = said.code().unwrap_or_default();
+            let text = format!("{} ({code})", said.message());
+            if is_passing(&code) { StoreError::Unavailable(text) } else { StoreError::Open(text) }
+        }
+        sqlx::Error::Tls(cause) => StoreError::Open(format!("TLS: {cause}")),
+        sqlx::Error::Io(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
+            StoreError::Open(format!("TLS: {cause}"))
+        }
+        sqlx::Error::Io(cause) if cause.to_string().contains("failed to lookup") => {
+            StoreError::Open(cause.to_string())
+        }
+        _ => failed(error),
+    }
+}
+
+/// Whether every migration of this program has run, told by reading alone: a worker may change no schema.
+async fn is_current(connection: &mut PgConnection, migrator: &Migrator) -> Result<bool, StoreError> {
+    let sql = "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version";
+    let applied = match sqlx::query(sql).fetch_all(connection).await {
+        Ok(rows) => rows,
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => return Ok(false),
+        Err(error) => return Err(refused(error)),
+    };
+    let mut found = Vec::with_capacity(applied.len());
+    for row in &applied {
+        found
+            .push((row.try_get::<i64, _>(0).map_err(failed)?, row.try_get::<Vec<u8>, _>(1).map_err(failed)?));
+    }
+    let wanted = migrator.iter().map(|migration| (migration.version, migration.checksum.to_vec()));
+    Ok(found.into_iter().eq(wanted))
+}
+
+fn forbidden(error: &sqlx::migrate::MigrateError) -> bool {
+    use sqlx::migrate::MigrateError;
+    match error {
+        MigrateError::Execute(sqlx::Error::Database(error))
+        | MigrateError::ExecuteMigration(sqlx::Error::Database(error), _) => {
+            error.code().as_deref() == Some("42501")
+        }
+        _ => false,
     }
 }
 

@@ -13,8 +13,8 @@ use super::attendance::{self, Attendance};
 use super::identity::{self, Binding, Known};
 use super::link::{Cell, Database, Link, Param, cells};
 use super::{
-    Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, MarkKey,
-    OutboxMessage, ReplayRecord, Store, StoreError, Subject, erasure,
+    Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, Forgotten, Keep,
+    MarkKey, OutboxMessage, ReplayRecord, Store, StoreError, Subject, erasure,
 };
 use crate::interaction::Interaction;
 use crate::routing::Decision;
@@ -26,11 +26,33 @@ const PURGE_STEP: i64 = 500;
 /// A store on some database.
 pub(super) struct SqlStore<D> {
     database: D,
+    keep: Keep,
 }
 
 impl<D: Database> SqlStore<D> {
-    pub fn new(database: D) -> Self {
-        Self { database }
+    pub fn new(database: D, keep: Keep) -> Self {
+        Self { database, keep }
+    }
+
+    /// One transaction of [`Store::forget`]: at most [`PURGE_STEP`] customers, each with the identities bound to it.
+    async fn forget_some(&self, before: i64) -> Result<u64, StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let mut forgotten = 0;
+            for row in link.rows(SILENT, &[Int(before), Int(PURGE_STEP)]).await? {
+                let [customer] = cells(row)?;
+                let customer = customer.text()?;
+                // Somebody who has just written again stays, identities and all.
+                if link.execute(FORGET, &[Text(&customer), Int(before)]).await? > 0 {
+                    let bound = "DELETE FROM identities WHERE customer = $1";
+                    link.execute(bound, &[Text(&customer)]).await?;
+                    forgotten += 1;
+                }
+            }
+            link.commit().await?;
+            Ok(forgotten)
+        })
+        .await
     }
 
     /// Bounds a call in time: a database that does not answer at all raises no error of its own.
@@ -287,6 +309,30 @@ impl<D: Database> Store for SqlStore<D> {
         .await
     }
 
+    async fn forget(&self, now: DateTime<Utc>) -> Result<Forgotten, StoreError> {
+        let mut forgotten = Forgotten::default();
+        let before = (now - self.keep.customers).timestamp_micros();
+        loop {
+            let step = self.forget_some(before).await?;
+            forgotten.customers += step;
+            if step == 0 {
+                break;
+            }
+        }
+        let before = (now - self.keep.erasures).timestamp_micros();
+        forgotten.erasures = self
+            .within(async {
+                let mut link = self.database.write().await?;
+                let marks = link.execute("DELETE FROM erased WHERE erased_at < $1", &[Int(before)]).await?;
+                let records =
+                    link.execute("DELETE FROM erasures WHERE erased_at < $1", &[Int(before)]).await?;
+                link.commit().await?;
+                Ok(marks + records)
+            })
+            .await?;
+        Ok(forgotten)
+    }
+
     async fn erase(
         &self,
         subject: &Subject,
@@ -381,6 +427,12 @@ const CORRECTIONS: &str = "SELECT c.correction, d.interaction FROM corrections c
 const PURGE: &str = "DELETE FROM inbox WHERE message_id IN (SELECT i.message_id FROM inbox i \
     WHERE i.decided_at < $1 AND NOT EXISTS \
         (SELECT 1 FROM outbox o WHERE o.message_id = i.message_id AND o.sent_at IS NULL) LIMIT $2)";
+
+/// Customers without a message who were not heard from.
+const SILENT: &str = "SELECT c.customer FROM customers c WHERE c.updated_at < $1 \
+    AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.customer = c.customer) ORDER BY c.updated_at LIMIT $2";
+
+const FORGET: &str = "DELETE FROM customers WHERE customer = $1 AND updated_at < $2";
 
 enum Written {
     All,

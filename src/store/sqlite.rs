@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
@@ -16,7 +17,7 @@ use sqlx::{Column, Row, Transaction, TypeInfo, ValueRef};
 
 use super::link::{Cell, Database, Link, Param, failed, not_opened};
 use super::sql::SqlStore;
-use super::{Store, StoreError};
+use super::{Keep, Store, StoreError};
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "store", include_str!("../../migrations/sqlite/0001_store.sql")),
@@ -38,6 +39,7 @@ pub(super) async fn open(
     url: &str,
     connections: u32,
     limit: Duration,
+    keep: Keep,
 ) -> Result<impl Store + use<>, StoreError> {
     let wrong = |error: sqlx::Error| StoreError::Open(error.to_string());
     let options = SqliteConnectOptions::from_str(url)
@@ -71,12 +73,14 @@ pub(super) async fn open(
             .await
             .map_err(failed)?
     };
-    Ok(SqlStore::new(SqliteDatabase { writer, reader, limit }))
+    Ok(SqlStore::new(SqliteDatabase { writer, reader, limit }, keep))
 }
 
 /// An empty store in memory, for tests and dry runs.
 pub async fn memory() -> Result<std::sync::Arc<dyn Store>, StoreError> {
-    Ok(std::sync::Arc::new(open("sqlite::memory:", 1, Duration::from_secs(10)).await?))
+    let year = TimeDelta::days(365);
+    let keep = Keep { customers: year, erasures: year };
+    Ok(std::sync::Arc::new(open("sqlite::memory:", 1, Duration::from_secs(10), keep).await?))
 }
 
 async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {

@@ -394,6 +394,21 @@ impl Purged {
     }
 }
 
+/// Customers not heard from, or old erasures, were forgotten.
+pub struct Forgot {
+    /// Customers, with their identities.
+    pub customers: u64,
+    /// Marks and records of erasures.
+    pub erasures: u64,
+}
+
+impl Forgot {
+    /// Records it.
+    pub fn emit(self) {
+        info!(customers = self.customers, erasures = self.erasures, "old customers and erasures forgotten");
+    }
+}
+
 /// Old messages could not be forgotten; it is tried again in an hour.
 pub struct PurgeFailed<'a> {
     /// The cause.

@@ -16,6 +16,11 @@ pub enum LoggingError {
     Twice(String),
 }
 
+/// Whether the filter parses.
+pub fn check(filter: &str) -> Result<(), LoggingError> {
+    EnvFilter::try_new(filter).map(drop).map_err(|error| LoggingError::Filter(error.to_string()))
+}
+
 /// Installs the log on stderr for the whole process. `RUST_LOG` wins over the configured filter.
 pub fn init(settings: &Telemetry, colours: bool) -> Result<(), LoggingError> {
     let mut filter = match std::env::var("RUST_LOG") {

@@ -1,4 +1,5 @@
-//! Forgets messages older than the configured number of days, hour by hour. Until then a redelivery finds its decision.
+//! Forgets what is too old, hour by hour: messages after the configured days (until then a redelivery finds its decision),
+//! customers not heard from, old erasures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::Store;
+use crate::store::{Forgotten, Store};
 use crate::telemetry::events;
 
 const EVERY: Duration = Duration::from_secs(3600);
@@ -18,6 +19,15 @@ pub async fn run(store: Arc<dyn Store>, days: u16, stop: CancellationToken) {
             () = stop.cancelled() => return,
             purged = store.purge(Utc::now() - TimeDelta::days(i64::from(days))) => purged,
         };
+        let forgotten = tokio::select! {
+            () = stop.cancelled() => return,
+            forgotten = store.forget(Utc::now()) => forgotten,
+        };
+        match forgotten {
+            Ok(forgotten) if forgotten == Forgotten::default() => {}
+            Ok(Forgotten { customers, erasures }) => events::Forgot { customers, erasures }.emit(),
+            Err(error) => events::PurgeFailed { error: &error.to_string() }.emit(),
+        }
         match purged {
             Ok(messages) => events::Purged { messages }.emit(),
             Err(error) => events::PurgeFailed { error: &error.to_string() }.emit(),

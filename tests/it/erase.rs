@@ -21,7 +21,7 @@ use crate::support::{fresh_database, postgres_url};
 const KEY: &[u8] = b"change-me";
 
 /// Every table of the database with all its values, whatever it has.
-async fn all_rows(url: &str) -> BTreeMap<String, Vec<String>> {
+pub async fn all_rows(url: &str) -> BTreeMap<String, Vec<String>> {
     let mut tables = BTreeMap::new();
     if url.starts_with("sqlite:") {
         let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();

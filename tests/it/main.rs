@@ -20,13 +20,17 @@ mod offline;
 mod parity;
 mod policy;
 mod pressure;
+mod privileges;
+mod redaction;
 #[cfg(feature = "torch")]
 mod replace;
 mod reshard;
 #[cfg(feature = "torch")]
 mod samples;
+mod secrets;
 mod sharing;
 mod store;
+mod tls;
 #[cfg(feature = "torch")]
 mod training;
 mod worker;

@@ -11,8 +11,8 @@ use smista::interaction::Interaction;
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
 use smista::store::{
-    self, Committed, Corrected, Correction, CustomerState, Destination, Effect, MarkKey, OutboxMessage,
-    Store, StoreError, Subject,
+    self, Committed, Corrected, Correction, CustomerState, Destination, Effect, Forgotten, MarkKey,
+    OutboxMessage, Store, StoreError, Subject,
 };
 use uuid::Uuid;
 
@@ -375,6 +375,43 @@ async fn erases_a_customer(store: Arc<dyn Store>) {
     assert_eq!(store.resolve_customer(None, &fresh, &[mail]).await.unwrap(), fresh);
 }
 
+/// Every table that grows has its time: what is older goes, whole customers with their identities, and nothing of the others.
+async fn forgets_whom_nobody_hears_from(store: Arc<dyn Store>) {
+    let days = |days: i64| Utc::now() - chrono::TimeDelta::days(days);
+    let (silent, talking, recent) = (unique("c"), unique("c"), unique("c"));
+    let mut messages = Vec::new();
+    for (customer, decided_at) in [(&silent, days(1000)), (&talking, days(1000)), (&recent, days(40))] {
+        let message = Message { decided_at, ..Message::of(customer) };
+        store.resolve_customer(Some(customer), &message.conversation, &[unique(customer)]).await.unwrap();
+        let effect = commit(&*store, &message, customer).await;
+        let ids: Vec<String> = effect.outbox.iter().map(|row| row.id.clone()).collect();
+        store.mark_sent(&ids, days(1)).await.unwrap();
+        messages.push(message);
+    }
+    commit(&*store, &Message { decided_at: days(1), ..Message::of(&talking) }, &talking).await;
+    let gone = Subject { customer: Some(unique("c")), identities: Vec::new() };
+    store.erase(&gone, &mark_key(), Some(days(1000))).await.unwrap();
+    let fresh = Subject { customer: Some(unique("c")), identities: Vec::new() };
+    let marks = store.erase(&fresh, &mark_key(), Some(days(1))).await.unwrap().marks;
+
+    store.forget(Utc::now()).await.unwrap();
+    assert_ne!(store.customer(&silent).await.unwrap().epoch, 0, "not before its messages");
+    store.purge(days(30)).await.unwrap();
+    assert!(store.decided(&messages[2].id).await.unwrap().is_none());
+    store.forget(Utc::now()).await.unwrap();
+
+    assert_eq!(store.customer(&silent).await.unwrap().epoch, 0);
+    assert_ne!(store.customer(&talking).await.unwrap().epoch, 0);
+    assert_ne!(store.customer(&recent).await.unwrap().epoch, 0, "its messages are old, the customer is not");
+    let rows =
+        async |subject: &Subject| store.erase(subject, &mark_key(), None).await.unwrap().tables["identities"];
+    let of = |customer: &String| Subject { customer: Some(customer.clone()), identities: Vec::new() };
+    assert_eq!((rows(&of(&silent)).await, rows(&of(&recent)).await), (0, 2));
+    let kept = store.erase(&fresh, &mark_key(), None).await.unwrap().marks;
+    assert_eq!(kept, marks);
+    assert_eq!(store.forget(Utc::now()).await.unwrap(), Forgotten::default());
+}
+
 /// A message under way while its customer is erased is either removed or refused, also when it is the customer's first.
 async fn erases_what_is_being_committed(store: Arc<dyn Store>) {
     for round in 0..40 {
@@ -463,17 +500,12 @@ async fn suite(store: Arc<dyn Store>) {
     forgets_what_is_old(Arc::clone(&store)).await;
     keeps_corrections(Arc::clone(&store)).await;
     erases_a_customer(Arc::clone(&store)).await;
-    erases_what_is_being_committed(store).await;
+    erases_what_is_being_committed(Arc::clone(&store)).await;
+    forgets_whom_nobody_hears_from(store).await;
 }
 
 fn configured(url: &str) -> config::Store {
-    config::Store {
-        url: url.to_owned(),
-        url_file: None,
-        max_connections: 8,
-        statement_timeout_s: 10,
-        inbox_days: 30,
-    }
+    config::Store { url: url.to_owned(), ..config::Config::load(None).unwrap().store }
 }
 
 fn sqlite_in(folder: &tempfile::TempDir) -> config::Store {

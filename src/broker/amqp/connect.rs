@@ -1,15 +1,16 @@
-//! How to reach the broker: address, TLS, one attempt to connect. The password never leaves this file.
+//! How to reach the broker: address, TLS, one attempt to connect. Passwords and keys never leave this file.
 
 use std::path::Path;
 use std::time::Duration;
 
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::ShortString;
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::uri::{AMQPScheme, AMQPUri, SASLMechanism};
 use lapin::{Connection, ConnectionProperties};
 
+use super::fault::ConnectFault;
 use crate::broker::BrokerError;
-use crate::config;
+use crate::config::{self, BrokerAuth};
 
 /// Longest wait for the TCP, TLS and AMQP handshakes together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,32 +34,34 @@ impl Address {
     /// Reads the files that the configuration names, and checks the address.
     pub fn from_config(config: &config::Broker) -> Result<Self, BrokerError> {
         let text = match &config.url_file {
-            Some(path) => read_text(path, "broker.url_file")?,
+            Some(path) => secret(path, "broker.url_file")?,
             None => config.url.clone(),
         };
         let mut uri = parse(text.trim())?;
+        if let Some(path) = &config.password_file {
+            uri.authority.userinfo.password = secret(path, "broker.password_file")?;
+        }
+        if config.auth == BrokerAuth::Certificate {
+            uri.query.auth_mechanism = Some(SASLMechanism::External);
+        }
         // What the address itself says wins.
         uri.query.heartbeat.get_or_insert(config.heartbeat_s);
         uri.query.connection_timeout.get_or_insert(10_000);
         let cert_chain = match &config.tls_ca {
-            Some(path) => Some(read_text(path, "broker.tls_ca")?),
+            Some(path) => Some(pem(path, "broker.tls_ca", "CERTIFICATE")?),
             None => None,
         };
-        let identity = match &config.tls_identity {
-            Some(path) => Some(OwnedIdentity::PKCS12 {
-                der: std::fs::read(path).map_err(|error| unreadable(path, "broker.tls_identity", &error))?,
-                password: match &config.tls_identity_password_file {
-                    Some(path) => read_text(path, "broker.tls_identity_password_file")?
-                        .trim_end_matches(['\r', '\n'])
-                        .into(),
-                    None => String::new(),
-                },
-            }),
-            None => None,
-        };
+        let identity = identity(config)?;
         if uri.scheme == AMQPScheme::AMQP && (cert_chain.is_some() || identity.is_some()) {
             return Err(BrokerError::Config(
                 "TLS files are set but the address is amqp://: write amqps://".to_owned(),
+            ));
+        }
+        let external = uri.query.auth_mechanism == Some(SASLMechanism::External);
+        if external && identity.is_none() {
+            return Err(BrokerError::Config(
+                "logging in by certificate needs broker.tls_certificate with tls_key, or tls_identity"
+                    .to_owned(),
             ));
         }
         Ok(Self { uri, tls: OwnedTLSConfig { identity, cert_chain } })
@@ -67,7 +70,19 @@ impl Address {
     /// The address without its password, for people.
     pub fn redacted(&self) -> String {
         let AMQPUri { scheme, authority, vhost, .. } = &self.uri;
-        format!("{scheme}://{}@{}:{}/{vhost}", authority.userinfo.username, authority.host, authority.port)
+        let user = match self.uri.query.auth_mechanism {
+            Some(SASLMechanism::External) => "(certificate)",
+            _ => &authority.userinfo.username,
+        };
+        format!("{scheme}://{user}@{}:{}/{vhost}", authority.host, authority.port)
+    }
+
+    /// Whether a password goes over a network in the clear.
+    pub fn is_exposed(&self) -> bool {
+        let host = self.uri.authority.host.as_str();
+        let here = host == "localhost"
+            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        self.uri.scheme == AMQPScheme::AMQP && !here
     }
 
     /// The virtual host.
@@ -76,19 +91,39 @@ impl Address {
     }
 
     /// One attempt. The error says what people need to know.
-    pub async fn connect(&self, name: &str) -> Result<Connection, String> {
+    pub async fn connect(&self, name: &str) -> Result<Connection, ConnectFault> {
         let properties = ConnectionProperties::default()
             .with_connection_name(name.into())
             .with_client_property("product".into(), "smista".into());
-        let runtime = lapin::runtime::default_runtime().map_err(|error| error.to_string())?;
+        let fault =
+            |error: &lapin::Error| ConnectFault::new(self.redacted(), self.vhost(), &with_causes(error));
+        let runtime = lapin::runtime::default_runtime().map_err(|error| fault(&error))?;
         let attempt =
             Connection::connect_uri_with_config(self.uri.clone(), properties, self.tls.clone(), runtime);
         match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(format!("{} cannot be used: {}", self.redacted(), with_causes(&error))),
-            Err(_) => Err(format!("{} does not answer", self.redacted())),
+            Ok(Err(error)) => Err(fault(&error)),
+            Err(_) => Err(ConnectFault::silent(self.redacted())),
         }
     }
+}
+
+fn identity(config: &config::Broker) -> Result<Option<OwnedIdentity>, BrokerError> {
+    if let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) {
+        return Ok(Some(OwnedIdentity::PKCS8 {
+            pem: pem(certificate, "broker.tls_certificate", "CERTIFICATE")?.into_bytes(),
+            key: pem(key, "broker.tls_key", "PRIVATE KEY")?.into_bytes(),
+        }));
+    }
+    let Some(path) = &config.tls_identity else { return Ok(None) };
+    let der = std::fs::read(path).map_err(|error| {
+        BrokerError::Config(format!("broker.tls_identity: {} cannot be read: {error}", path.display()))
+    })?;
+    let password = match &config.tls_identity_password_file {
+        Some(path) => secret(path, "broker.tls_identity_password_file")?,
+        None => String::new(),
+    };
+    Ok(Some(OwnedIdentity::PKCS12 { der, password }))
 }
 
 /// An error with its causes, where they say something new.
@@ -121,12 +156,19 @@ fn parse(text: &str) -> Result<AMQPUri, BrokerError> {
     text.parse().map_err(|_| fault("it cannot be read; special characters of the password need %-escapes"))
 }
 
-fn read_text(path: &Path, key: &str) -> Result<String, BrokerError> {
-    std::fs::read_to_string(path).map_err(|error| unreadable(path, key, &error))
+fn secret(path: &Path, key: &str) -> Result<String, BrokerError> {
+    config::secret::read(path, key).map_err(|error| BrokerError::Config(error.to_string()))
 }
 
-fn unreadable(path: &Path, key: &str, error: &std::io::Error) -> BrokerError {
-    BrokerError::Config(format!("{key}: {} cannot be read: {error}", path.display()))
+/// A PEM file that has what it should; the TLS library would pass over anything else.
+fn pem(path: &Path, key: &str, wanted: &str) -> Result<String, BrokerError> {
+    let text = secret(path, key)?;
+    let has = text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(wanted));
+    if has && !text.contains("ENCRYPTED") {
+        return Ok(text);
+    }
+    let what = wanted.to_lowercase();
+    Err(BrokerError::Config(format!("{key}: {} holds no {what} in PEM without a password", path.display())))
 }
 
 /// AMQP names are at most 255 bytes long.
@@ -185,9 +227,35 @@ mod tests {
     fn tls_files_want_a_tls_address() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");
-        std::fs::write(&file, "").unwrap();
+        std::fs::write(&file, "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n").unwrap();
         let mut config = broker("amqp://mq.example/%2f");
-        config.tls_ca = Some(file);
-        assert!(Address::from_config(&config).is_err());
+        config.tls_ca = Some(file.clone());
+        let refused = |config: &config::Broker| Address::from_config(config).unwrap_err().to_string();
+        assert!(refused(&config).contains("write amqps://"));
+        config.url = "amqps://mq.example/%2f".to_owned();
+        Address::from_config(&config).unwrap();
+        config.tls_certificate = Some(file.clone());
+        config.tls_key = Some(file);
+        assert!(refused(&config).contains("broker.tls_key"), "{}", refused(&config));
+    }
+
+    #[test]
+    fn a_password_may_stand_in_a_file_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "p@ss/word%\n").unwrap();
+        let mut config = broker("amqp://anna@mq.example/prod");
+        config.password_file = Some(file);
+        let address = Address::from_config(&config).unwrap();
+        assert_eq!(address.uri.authority.userinfo.password, "p@ss/word%");
+        assert_eq!(address.redacted(), "amqp://anna@mq.example:5672/prod");
+        assert!(address.is_exposed());
+        assert!(!Address::from_config(&broker("amqp://127.0.0.1/")).unwrap().is_exposed());
+    }
+
+    #[test]
+    fn logging_in_by_certificate_needs_one() {
+        let error = Address::from_config(&broker("amqps://mq.example/?auth_mechanism=external")).unwrap_err();
+        assert!(error.to_string().contains("tls_certificate"), "{error}");
     }
 }

@@ -7,6 +7,7 @@ mod consumer;
 pub mod declare;
 mod drain;
 pub mod generations;
+pub mod fault;
 pub mod park;
 mod publisher;
 pub mod reshard;

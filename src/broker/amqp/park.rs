@@ -90,8 +90,10 @@ pub struct ParkedQueue {
 impl ParkedQueue {
     /// Connects.
     pub async fn open(config: &config::Broker) -> Result<Self, BrokerError> {
-        let connection =
-            Address::from_config(config)?.connect("smista parked").await.map_err(BrokerError::Operation)?;
+        let connection = Address::from_config(config)?
+            .connect("smista parked")
+            .await
+            .map_err(|fault| BrokerError::Operation(fault.to_string()))?;
         Ok(Self { connection, topology: Topology::of(config), confirm_timeout: config.confirm_timeout() })
     }
 

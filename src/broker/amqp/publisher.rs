@@ -211,7 +211,7 @@ impl Supervisor {
             () = raised(&mut closing) => return Ended::Closing,
             connected = self.address.connect("smista publish") => match connected {
                 Ok(connection) => connection,
-                Err(reason) => return Ended::Lost(reason),
+                Err(fault) => return Ended::Lost(fault.to_string()),
             },
         };
         tokio::select! {

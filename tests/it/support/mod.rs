@@ -1,7 +1,9 @@
 //! What several integration tests share: servers named by the environment, worker processes, a ledger of decisions.
 
 pub mod bench;
+pub mod certificates;
 pub mod ledger;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod rabbit;

@@ -26,6 +26,14 @@ impl Workspace {
         Self { dir, config }
     }
 
+    /// With this configuration file.
+    pub fn of(text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("smista.toml");
+        std::fs::write(&config, text).unwrap();
+        Self { dir, config }
+    }
+
     /// Its configuration file.
     pub fn config(&self) -> &Path {
         &self.config

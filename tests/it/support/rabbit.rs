@@ -73,10 +73,25 @@ impl Rabbit {
     }
 
     pub fn start() -> Self {
+        Self::start_with("", "")
+    }
+
+    /// With more lines in its configuration, and more plugins, as in `",rabbitmq_auth_mechanism_ssl"`.
+    pub fn start_with(configuration: &str, plugins: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("rabbit").tempdir().unwrap();
-        let port = script("free_port").output().unwrap();
-        let port = String::from_utf8(port.stdout).unwrap().trim().parse().unwrap();
+        let port = free_port();
         let rabbit = Self { folder, port };
+        if !configuration.is_empty() || !plugins.is_empty() {
+            let write = "_write_rabbitmq_env \"$DIR\" \"$PORT\" && printf '%s\\n' \"$CONF\" >>\"$DIR/rabbitmq.conf\" && \
+                echo \"[rabbitmq_management,rabbitmq_consistent_hash_exchange$PLUGINS].\" >\"$DIR/enabled_plugins\"";
+            let status = script(write)
+                .env("DIR", rabbit.folder.path())
+                .env("PORT", port.to_string())
+                .env("CONF", configuration)
+                .env("PLUGINS", plugins)
+                .status();
+            assert!(status.unwrap().success());
+        }
         rabbit.restart();
         rabbit
     }
@@ -103,6 +118,15 @@ impl Rabbit {
         assert!(self.call(&format!("rabbitmqctl_in \"$DIR\" -q {arguments}")), "rabbitmqctl {arguments}");
     }
 
+    /// Runs shell commands in which `rabbitmqctl` is that of this broker; what they print.
+    pub fn shell(&self, commands: &str) -> String {
+        let commands = format!("rabbitmqctl() {{ rabbitmqctl_in \"$DIR\" -q \"$@\"; }}; set -e; {commands}");
+        let output = script(&commands).env("DIR", self.folder.path()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{commands}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+
     fn call(&self, commands: &str) -> bool {
         script(commands).env("DIR", self.folder.path()).status().unwrap().success()
     }
@@ -112,6 +136,12 @@ impl Drop for Rabbit {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    let port = script("free_port").output().unwrap();
+    String::from_utf8(port.stdout).unwrap().trim().parse().unwrap()
 }
 
 fn script(commands: &str) -> Command {
