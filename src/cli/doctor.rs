@@ -1,23 +1,18 @@
 //! `smista doctor`: looks at everything a worker needs and says what to do about what is missing.
 
+mod servers;
+
 use std::io::Write as _;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 
 use super::style::{self, paint};
 use super::{Global, Outcome, setup};
-use crate::broker::amqp::{Address, declare};
-use crate::broker::topology::Topology;
 use crate::config::{Config, EngineKind};
 use crate::interaction::{Channel, sample};
 use crate::nlp::pack::Pack;
-use crate::store;
-use crate::telemetry::logging;
 
-/// Longest wait for RabbitMQ or the database.
-const PATIENCE: Duration = Duration::from_secs(8);
 /// The engine is asked about this.
 const SENTENCE: &str = "My parcel has not arrived and nobody answers the phone.";
 /// As it stands in the default configuration.
@@ -98,13 +93,13 @@ pub async fn run(args: Args, global: &Global) -> anyhow::Result<Outcome> {
                 .config_file()
                 .map_or("the defaults; no smista.toml here".to_owned(), |path| path.display().to_string());
             screen.add(Check::ok("configuration", file))?;
-            screen.add(telemetry(&config).await)?;
+            screen.add(servers::telemetry(&config).await)?;
             screen.add(identity_key(&config))?;
             screen.add(policy(&config))?;
             screen.add(pack(&config, args.quick))?;
             screen.add(engine(&config, args.quick).await)?;
-            screen.add(database(&config).await)?;
-            for check in broker(&config).await {
+            screen.add(servers::database(&config).await)?;
+            for check in servers::broker(&config).await {
                 screen.add(check)?;
             }
         }
@@ -199,192 +194,6 @@ async fn engine(config: &Config, quick: bool) -> Check {
         ),
         Err(error) => Check::failed(NAME, &error, REMEDY),
     }
-}
-
-async fn database(config: &Config) -> Check {
-    const NAME: &str = "database";
-    const REMEDY: &str = "check store.url: for sqlite a writable folder, for PostgreSQL a server that runs and a user that may create tables";
-    let address = match store::redacted_address(&config.store).await {
-        Ok(address) => address,
-        Err(error) => return Check::failed(NAME, &error.into(), "name a readable file in store.url_file"),
-    };
-    // Asked once: whoever waits for a server that starts is the worker.
-    let mut config = config.clone();
-    config.store.statement_timeout_s = config.store.statement_timeout_s.min(PATIENCE.as_secs() - 3);
-    let config = &config;
-    match store::missing_file(&config.store).await {
-        // Looking creates nothing; the worker will.
-        Ok(Some(file)) => {
-            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new("."));
-            if folder.metadata().is_ok_and(|folder| folder.is_dir() && !folder.permissions().readonly()) {
-                return Check::ok(
-                    NAME,
-                    format!("sqlite, {} is not there yet: the worker makes it", file.display()),
-                );
-            }
-            let detail = format!(
-                "{} is not there and {} is no folder that can be written to",
-                file.display(),
-                folder.display()
-            );
-            return Check::bad(NAME, Status::Failed, detail, REMEDY);
-        }
-        Ok(None) => {}
-        Err(error) => return Check::failed(NAME, &error.into(), REMEDY),
-    }
-    let opened = async {
-        let store = setup::store(config).await?;
-        store.ping().await?;
-        anyhow::Ok(store.counts().await?)
-    };
-    match tokio::time::timeout(PATIENCE, opened).await {
-        Ok(Ok(counts)) => {
-            let unsent = if counts.unsent == 0 {
-                String::new()
-            } else {
-                format!(", {} not published yet", counts.unsent)
-            };
-            Check::ok(
-                NAME,
-                format!("{address}, {} customers, {} messages{unsent}", counts.customers, counts.messages),
-            )
-        }
-        Ok(Err(error)) => {
-            let mut check = Check::failed(NAME, &error, REMEDY);
-            check.remedy = Some(database_remedy(&check.detail).unwrap_or(REMEDY).to_owned());
-            check.detail = format!("{address}: {}", check.detail);
-            check
-        }
-        Err(_) => {
-            let detail = format!("{address}: connected, but no answer within {PATIENCE:?}");
-            Check::bad(
-                NAME,
-                Status::Failed,
-                detail,
-                "look whether the server is overloaded or a lock is held",
-            )
-        }
-    }
-}
-
-/// What PostgreSQL's refusals mean: SQLSTATE codes, which stay the same in every language, and what connecting says.
-fn database_remedy(said: &str) -> Option<&'static str> {
-    const REMEDIES: [(&str, &str); 16] = [
-        ("(28P01)", "correct user and password in store.url, url_file or password_file"),
-        ("valid client certificate", "set store.tls_certificate and store.tls_key"),
-        (
-            "(28000)",
-            "make the role, or let it log in from here (pg_hba.conf); `smista database roles` shows the SQL",
-        ),
-        ("(3D000)", "correct the database's name at the end of store.url, or make it: createdb"),
-        ("may not change it (42501)", "run `smista database apply` as the owner of the tables"),
-        ("(42501)", "grant the role what it needs: `smista database roles` shows the SQL"),
-        (
-            "(53300)",
-            "the server has no connection left: lower store.max_connections or raise its max_connections",
-        ),
-        ("UnknownIssuer", "name the authority that signed the server's certificate in store.tls_ca"),
-        ("CaUsedAsEndEntity", "name the authority that signed the server's certificate in store.tls_ca"),
-        ("ot valid for name", "use a host in store.url that the server's certificate names"),
-        ("NotValidForName", "use a host in store.url that the server's certificate names"),
-        ("server does not support TLS", "switch TLS on at the server (ssl = on), or take store.tls_ca out"),
-        ("TLS: ", "check store.tls_ca, tls_certificate and tls_key, and the server's log"),
-        ("failed to lookup", "correct the host in store.url"),
-        ("onnection refused", "start PostgreSQL, or correct host and port in store.url"),
-        ("does not answer", "check host and port in store.url, and firewalls between here and there"),
-    ];
-    REMEDIES.iter().find(|(sign, _)| said.contains(sign)).map(|(_, remedy)| *remedy)
-}
-
-/// What the worker would fail on when it starts to listen, or log.
-async fn telemetry(config: &Config) -> Check {
-    const NAME: &str = "telemetry";
-    let settings = &config.telemetry;
-    if let Err(error) = logging::check(&settings.log_filter) {
-        return Check::failed(NAME, &error.into(), "write it as in info,smista=debug");
-    }
-    let Some(listen) = &settings.listen else {
-        return Check::ok(NAME, format!("log {}; no metrics, no health", settings.log_filter));
-    };
-    match tokio::net::TcpListener::bind(listen).await {
-        Ok(_) => Check::ok(NAME, format!("log {}; {listen} is free", settings.log_filter)),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Check::bad(
-            NAME,
-            Status::Warning,
-            format!("{listen} is taken: by a worker that runs, or by something else"),
-            "a second worker on this machine needs another telemetry.listen, or none",
-        ),
-        Err(error) => Check::bad(
-            NAME,
-            Status::Failed,
-            format!("telemetry.listen = {listen}: {error}"),
-            "set telemetry.listen to host:port of this machine, or remove it",
-        ),
-    }
-}
-
-async fn broker(config: &Config) -> Vec<Check> {
-    const NAME: &str = "broker";
-    const TOPOLOGY: &str = "topology";
-    const REMEDY: &str = "look into the broker's log: it answers, but not in time";
-    let address = match Address::from_config(&config.broker) {
-        Ok(address) => address,
-        Err(error) => {
-            return vec![Check::failed(NAME, &error.into(), "correct the broker section of smista.toml")];
-        }
-    };
-    let shown = address.redacted();
-    let connection = match tokio::time::timeout(PATIENCE, address.connect("smista doctor")).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(fault)) => {
-            return vec![Check::bad(NAME, Status::Failed, fault.to_string(), fault.remedy())];
-        }
-        Err(_) => {
-            let detail = format!("{shown} does not answer within {PATIENCE:?}");
-            return vec![Check::bad(
-                NAME,
-                Status::Failed,
-                detail,
-                "check host and port in broker.url, and firewalls",
-            )];
-        }
-    };
-    let mut checks = vec![if address.is_exposed() {
-        Check::bad(
-            NAME,
-            Status::Warning,
-            format!("{shown}; password and messages go over the network in the clear"),
-            "let the broker listen for TLS and write amqps://; docs/security.md tells how",
-        )
-    } else {
-        Check::ok(NAME, shown)
-    }];
-    let topology = Topology::of(&config.broker);
-    let looked =
-        tokio::time::timeout(PATIENCE, declare::check(&connection, &topology, declare::Depth::Existence));
-    checks.push(match looked.await {
-        Ok(Ok(report)) if report.faults.is_empty() => Check::ok(
-            TOPOLOGY,
-            format!("{} exchanges, {} queues", topology.exchanges.len(), topology.queues.len()),
-        ),
-        Ok(Ok(report)) => {
-            let faults: Vec<String> =
-                report.faults.iter().map(|fault| format!("{} {}", fault.kind, fault.name)).collect();
-            let detail = format!("missing or not as it should be: {}", faults.join(", "));
-            Check::bad(
-                TOPOLOGY,
-                Status::Failed,
-                detail,
-                "run `smista topology apply` as a user that may configure",
-            )
-        }
-        Ok(Err(error)) => Check::failed(TOPOLOGY, &error.into(), "`smista topology check` tells more"),
-        Err(_) => Check::bad(TOPOLOGY, Status::Failed, format!("no answer within {PATIENCE:?}"), REMEDY),
-    });
-    // The checks are done; a connection that does not close cleanly changes nothing.
-    let _ = connection.close(200, "done".into()).await;
-    checks
 }
 
 /// `name@sha256:0123456789ab` of `name@sha256:` and 64 digits.

@@ -651,3 +651,52 @@ async fn a_newer_schema_is_refused() {
     let error = store::open(&config).await.err().unwrap();
     assert!(matches!(&error, StoreError::Open(why) if why.contains("newer")), "{error}");
 }
+
+/// A table that nobody empties grows for ever. The tables are asked of the database: a new one has to be filled here, and
+/// to be empty once everything in it is too old.
+async fn nothing_is_kept_for_ever(config: &config::Store) {
+    /// Nobody's data: what has been migrated, and which workers are there.
+    const OTHERS: [&str; 2] = ["_sqlx_migrations", "workers"];
+    let store = store::open(config).await.unwrap();
+    let customer = unique("c");
+    let message = Message::of(&customer);
+    store.resolve_customer(Some(&customer), &message.conversation, &[unique("mail")]).await.unwrap();
+    let effect = commit(&*store, &message, &customer).await;
+    let ids: Vec<String> = effect.outbox.iter().map(|row| row.id.clone()).collect();
+    store.mark_sent(&ids, Utc::now()).await.unwrap();
+    let correction = Correction {
+        correction_id: Uuid::new_v4(),
+        message_id: message.id.clone(),
+        corrected_at: at(1),
+        corrected_by: "ada".to_owned(),
+        sentiment: None,
+        intents: None,
+        stage: None,
+        note: None,
+    };
+    assert!(store.correct(correction).await.unwrap());
+    let erased = Subject { customer: Some(unique("c")), identities: Vec::new() };
+    store.erase(&erased, &mark_key(), Some(Utc::now())).await.unwrap();
+    let tables = async |empty: bool| {
+        let rows = crate::erase::all_rows(&config.url).await;
+        let named = rows.into_iter().filter(|(name, _)| !OTHERS.contains(&name.as_str()));
+        named.filter(|(_, rows)| rows.is_empty() == empty).map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(tables(true).await, Vec::<String>::new(), "not filled by this test");
+    let late = Utc::now() + chrono::TimeDelta::days(10_000);
+    store.purge(late).await.unwrap();
+    store.forget(late).await.unwrap();
+    assert_eq!(tables(false).await, Vec::<String>::new(), "kept for ever");
+}
+
+#[tokio::test]
+async fn nothing_is_kept_for_ever_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    nothing_is_kept_for_ever(&sqlite_in(&folder)).await;
+}
+
+#[tokio::test]
+async fn nothing_is_kept_for_ever_on_postgres() {
+    let Some(url) = postgres_url() else { return };
+    nothing_is_kept_for_ever(&configured(&crate::support::fresh_database(&url).await)).await;
+}
