@@ -82,6 +82,28 @@ async fn a_database_that_is_away_holds_messages_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn decisions_that_cannot_be_published_hold_messages_back() {
+    let mut rig = rig(Moods { publish_failures: 36, prefetch: 4, ..Moods::default() }).await;
+    for n in 0..40 {
+        rig.send(&format!("c{n}"), &format!("m{n}"), "how much is it?").await;
+    }
+    let mut most = 0;
+    while rig.decisions.is_empty() {
+        let counts = rig.store.counts().await.unwrap();
+        most = most.max(counts.messages);
+        assert!(counts.messages <= 4, "the outbox grows no further than the prefetch: {counts:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(most, 4);
+    for _ in 0..40 {
+        rig.decision().await;
+    }
+    let store = std::sync::Arc::clone(&rig.store);
+    assert_eq!(rig.finish().await.decided, 40);
+    assert_eq!(store.counts().await.unwrap().unsent, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_engine_fails_and_comes_back_with_hold_and_with_cues() {
     let hold = Moods { engine_failures: 10, ..Moods::default() };
     let mut holding = rig(hold).await;

@@ -62,6 +62,25 @@ impl Ledger {
 
     /// Publishes a chat message of a customer and waits for the confirm.
     pub async fn publish(&mut self, customer: &str, message_id: &str, text: &str, sent_at: &str) {
+        let exchange = format!("{}.interactions", self.prefix);
+        self.publish_by(&exchange, customer, customer, message_id, text, sent_at).await;
+    }
+
+    /// Puts a chat message of a customer straight into an input queue.
+    pub async fn publish_into(&mut self, queue: &str, customer: &str, message_id: &str, sent_at: &str) {
+        let queue = format!("{}.{queue}", self.prefix);
+        self.publish_by("", &queue, customer, message_id, "where is my parcel?", sent_at).await;
+    }
+
+    async fn publish_by(
+        &mut self,
+        exchange: &str,
+        routing_key: &str,
+        customer: &str,
+        message_id: &str,
+        text: &str,
+        sent_at: &str,
+    ) {
         let body = serde_json::json!({
             "schema": "smista.interaction.v1",
             "message_id": message_id,
@@ -72,15 +91,19 @@ impl Ledger {
             "text": text,
         });
         self.published.entry(customer.to_owned()).or_default().push(message_id.to_owned());
-        self.publish_raw(customer, body.to_string().as_bytes()).await;
+        self.send(exchange, routing_key, body.to_string().as_bytes()).await;
     }
 
     /// Publishes any body and waits for the confirm.
     pub async fn publish_raw(&self, routing_key: &str, body: &[u8]) {
+        self.send(&format!("{}.interactions", self.prefix), routing_key, body).await;
+    }
+
+    async fn send(&self, exchange: &str, routing_key: &str, body: &[u8]) {
         let confirm = self
             .channel
             .basic_publish(
-                format!("{}.interactions", self.prefix).into(),
+                exchange.into(),
                 routing_key.into(),
                 BasicPublishOptions { mandatory: true, ..Default::default() },
                 body,
