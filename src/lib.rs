@@ -24,3 +24,5 @@ pub mod telemetry;
 pub mod cli;
 
 pub mod failpoint;
+
+pub mod clock;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
+
 /// Longest pause between two tries.
 const CAP: Duration = Duration::from_secs(5);
 
@@ -36,8 +38,9 @@ impl Backoff {
     pub async fn pause(&mut self, stop: &CancellationToken) -> bool {
         let pause = self.next_pause();
         tokio::select! {
+            biased;
             () = stop.cancelled() => false,
-            () = tokio::time::sleep(pause) => true,
+            () = clock::sleep(pause) => true,
         }
     }
 }

@@ -159,9 +159,11 @@ impl LaneContext {
                     return Ok(understanding);
                 }
                 Err(error) => {
-                    // Tries during which nobody else succeeded say nothing about this message.
+                    // Tries while nothing can be analysed say nothing about this message. Where nobody else has tried
+                    // meanwhile, a plain text is: else messages that cannot be analysed hold up all behind them for
+                    // good, once they fill the lanes or the prefetch.
                     let analysed = self.analysed.load(Ordering::Relaxed);
-                    if analysed > seen {
+                    if analysed > seen || self.pipeline.can_analyse().await {
                         own += 1;
                         seen = analysed;
                     }
@@ -173,7 +175,7 @@ impl LaneContext {
     }
 
     /// Judges a failed try: pause and try again, park the message, or give it back. A failing part holds the message;
-    /// only a message that keeps failing while others succeed is parked.
+    /// only a message that keeps failing while others can be analysed is parked.
     async fn after_failure(
         &self,
         stage: &'static str,

@@ -1,6 +1,7 @@
 //! The pipeline: customer lanes, the stages in order, settling, shutdown. It wires the other rooms together and holds no
 //! rule of its own about what a message means or where it goes.
 
+pub mod analysis;
 pub mod backoff;
 pub mod lane;
 pub mod lanes;
@@ -12,6 +13,7 @@ pub mod service;
 pub mod share;
 pub mod stall;
 
+pub use analysis::Analysis;
 pub use lane::LaneContext;
 pub use pipeline::{Decided, Pipeline, PipelineError};
 pub use service::{Settings, Summary, run};

@@ -8,11 +8,12 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::analysis::Analysis;
 use crate::config::{Explain, OnEngineFailure};
 use crate::interaction::Interaction;
 use crate::journey::{self, Change, Contact, FoldSettings, Journey};
 use crate::nlp::Understanding;
-use crate::nlp::analyzer::{AnalyzeError, Analyzer};
+use crate::nlp::analyzer::AnalyzeError;
 use crate::routing::decision::{Action, Versions, hash_json};
 use crate::routing::{self, Decision, Facts, Parts, Policy, PolicyHandle};
 use crate::store::{Committed, Destination, Effect, MarkKey, OutboxMessage, Store, StoreError};
@@ -64,7 +65,7 @@ pub struct Composed {
 
 /// The stages, ready to be used by any number of lanes.
 pub struct Pipeline {
-    analyzer: Arc<Analyzer>,
+    analyzer: Arc<dyn Analysis>,
     store: Arc<dyn Store>,
     policy: Arc<PolicyHandle>,
     fold: FoldSettings,
@@ -76,7 +77,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// Puts the rooms together.
     pub fn new(
-        analyzer: Arc<Analyzer>,
+        analyzer: Arc<dyn Analysis>,
         store: Arc<dyn Store>,
         policy: Arc<PolicyHandle>,
         fold: FoldSettings,
@@ -147,6 +148,11 @@ impl Pipeline {
         };
         events::Analysed { took: started.elapsed() }.emit();
         Ok(understanding)
+    }
+
+    /// Whether the analysis works on other messages.
+    pub async fn can_analyse(&self) -> bool {
+        self.analyzer.answers().await
     }
 
     /// Folds the message into the customer's journey, decides, and commits both with the outbox. When another worker

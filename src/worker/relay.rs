@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::outgoing;
 use crate::broker::Publisher;
+use crate::clock;
 use crate::store::Store;
 use crate::telemetry::events;
 
@@ -20,6 +21,7 @@ const AT_ONCE: u32 = 256;
 pub async fn run(store: Arc<dyn Store>, publisher: Arc<dyn Publisher>, stop: CancellationToken) {
     loop {
         let pass = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             pass = relay_once(store.as_ref(), publisher.as_ref(), SETTLED_AFTER) => pass,
         };
@@ -27,8 +29,9 @@ pub async fn run(store: Arc<dyn Store>, publisher: Arc<dyn Publisher>, stop: Can
             events::RelayFailed { error: &error }.emit();
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
+            () = clock::sleep(EVERY) => {}
         }
     }
 }

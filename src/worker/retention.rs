@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::store::{Forgotten, Store};
 use crate::telemetry::events;
 
@@ -16,10 +17,12 @@ const EVERY: Duration = Duration::from_secs(3600);
 pub async fn run(store: Arc<dyn Store>, days: u16, stop: CancellationToken) {
     loop {
         let purged = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             purged = store.purge(Utc::now() - TimeDelta::days(i64::from(days))) => purged,
         };
         let forgotten = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             forgotten = store.forget(Utc::now()) => forgotten,
         };
@@ -33,8 +36,9 @@ pub async fn run(store: Arc<dyn Store>, days: u16, stop: CancellationToken) {
             Err(error) => events::PurgeFailed { error: &error.to_string() }.emit(),
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
+            () = clock::sleep(EVERY) => {}
         }
     }
 }

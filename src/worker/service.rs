@@ -13,6 +13,7 @@ use super::parking::Refusal;
 use super::stall::{Change, Stall};
 use super::{relay, retention, share};
 use crate::broker::{Broker, BrokerError, BrokerState, Delivery};
+use crate::clock;
 use crate::interaction::{self, Interaction, Mode, ParseContext};
 use crate::telemetry::events;
 use crate::telemetry::health::{Health, Part};
@@ -96,8 +97,7 @@ pub async fn run(
     let mut summary = Summary::default();
     let mut arrivals: u64 = 0;
     let mut stall = Stall::new(Instant::now());
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut look = std::pin::pin!(clock::sleep(LOOK));
     loop {
         while let Some((key, work)) = lanes.start() {
             let context = Arc::clone(&context);
@@ -111,7 +111,10 @@ pub async fn run(
                 finish(done, &mut lanes, &mut summary);
                 stall.progress(Instant::now());
             }
-            _ = looks.tick() => tell_stall(&mut stall, &lanes, &context.health),
+            () = look.as_mut() => {
+                tell_stall(&mut stall, &lanes, &context.health);
+                look.set(clock::sleep(LOOK));
+            }
             delivery = consumer.next(), if lanes.running() + lanes.waiting() < settings.max_in_flight => {
                 let Some(delivery) = delivery else { break };
                 arrivals += 1;
@@ -126,10 +129,11 @@ pub async fn run(
     consumer.stop().await;
     // Work not started stays unsettled: the broker delivers it to somebody else once the channel closes.
     summary.given_back += lanes.drain_waiting().len() as u64;
-    let deadline = tokio::time::sleep(settings.shutdown_timeout);
+    let deadline = clock::sleep(settings.shutdown_timeout);
     tokio::pin!(deadline);
     loop {
         tokio::select! {
+            biased;
             done = at_work.join_next() => match done {
                 Some(done) => finish(done, &mut lanes, &mut summary),
                 None => break,
@@ -250,6 +254,7 @@ async fn watch_broker(broker: Arc<dyn Broker>, health: Health, stop: Cancellatio
         }
         health.set(Part::Broker, up, detail);
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             changed = state.changed() => if changed.is_err() { return },
         }

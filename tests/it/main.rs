@@ -14,6 +14,7 @@ mod engine;
 mod erase;
 #[cfg(feature = "torch")]
 mod explain;
+mod fuzz_corpus;
 mod giving;
 mod intents;
 mod offline;
@@ -29,6 +30,8 @@ mod reshard;
 mod samples;
 mod secrets;
 mod sharing;
+#[cfg(debug_assertions)]
+mod simulation;
 mod store;
 mod tls;
 #[cfg(feature = "torch")]

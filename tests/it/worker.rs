@@ -107,6 +107,18 @@ async fn a_poison_message_is_parked_once_others_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn poison_messages_that_are_alone_are_parked_too() {
+    let rig = rig(Moods::default()).await;
+    // More than there are lanes.
+    for n in 0..20 {
+        rig.send(&format!("c{n}"), &format!("bad{n}"), "poison").await;
+    }
+    let parked = rig.until_parked(20).await;
+    assert!(parked.iter().all(|parked| class(parked) == "analysis_failed"));
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failing_engine_holds_messages_until_it_works() {
     let mut rig = rig(Moods { engine_failures: 8, ..Moods::default() }).await;
     rig.send("c1", "m", "I was charged twice").await;

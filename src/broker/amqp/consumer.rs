@@ -140,7 +140,7 @@ fn hand_out(arrived: Arrived, counted: [OutstandingOne; 2], stop: watch::Receive
         routing_key: delivery.routing_key.to_string(),
         message_id: text(delivery.properties.message_id()),
         content_type: text(delivery.properties.content_type()),
-        earlier_deliveries: delivery.properties.headers().as_ref().map_or(0, delivery_count),
+        earlier_deliveries: delivery.properties.headers().as_ref().map_or(0, earlier_deliveries),
         redelivered: delivery.redelivered,
         received_at: at,
     };
@@ -154,7 +154,8 @@ fn hand_out(arrived: Arrived, counted: [OutstandingOne; 2], stop: watch::Receive
     Delivery::new(delivery.data, meta, Box::new(settler))
 }
 
-fn delivery_count(headers: &FieldTable) -> u32 {
+/// Deliveries before this one, as the queue counts them in the headers; none where it does not say.
+pub fn earlier_deliveries(headers: &FieldTable) -> u32 {
     headers.inner().get("x-delivery-count").and_then(number).unwrap_or(0)
 }
 

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use self::connect::Address;
+pub use self::consumer::earlier_deliveries;
 use self::consumer::{AmqpConsumer, Outstanding};
 use self::publisher::AmqpPublisher;
 use self::state::{Board, Side};

@@ -43,6 +43,56 @@ pub struct Entry {
     pub bytes: usize,
 }
 
+impl Entry {
+    /// What a parked message says of itself, whoever parked it; what it does not say in a way that can be read is left out.
+    pub fn read(properties: &BasicProperties, routing_key: &str, body: &[u8]) -> Self {
+        let empty = FieldTable::default();
+        let headers = properties.headers().as_ref().unwrap_or(&empty);
+        let get = |name: &str| headers.inner().get(name).and_then(text);
+        let message_id = properties.message_id().as_ref().map(ToString::to_string);
+        let id = parked::id_of(message_id.as_deref(), body);
+        let routing_key = routing_key.to_owned();
+        let bytes = body.len();
+        if let Some(error_class) = get(parked::ERROR_CLASS) {
+            return Self {
+                id,
+                parked_at: properties.timestamp().and_then(time),
+                error_class,
+                error: get(parked::ERROR).unwrap_or_default(),
+                attempt: get(parked::ATTEMPT).and_then(|attempt| attempt.parse().ok()),
+                version: get(parked::VERSION),
+                origin: get(parked::ORIGIN),
+                routing_key,
+                bytes,
+            };
+        }
+        // The broker parked it itself, and says so in a list with the latest death first.
+        let death = match headers.inner().get("x-death") {
+            Some(AMQPValue::FieldArray(deaths)) => {
+                deaths.as_slice().first().and_then(AMQPValue::as_field_table)
+            }
+            _ => None,
+        };
+        let died = |name: &str| death.and_then(|death| death.inner().get(name));
+        let class = died("reason").and_then(text).or_else(|| get("x-first-death-reason"));
+        let class = class.unwrap_or_else(|| "unknown".to_owned());
+        Self {
+            id,
+            parked_at: died("time").and_then(|value| match value {
+                AMQPValue::Timestamp(seconds) => time(*seconds),
+                _ => None,
+            }),
+            error: parked::broker_reason(&class).to_owned(),
+            error_class: class,
+            attempt: None,
+            version: None,
+            origin: died("queue").and_then(text).or_else(|| get("x-first-death-queue")),
+            routing_key,
+            bytes,
+        }
+    }
+}
+
 /// A message in a queue, as a sweep sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Held<'a> {
@@ -279,7 +329,7 @@ impl ParkedQueue {
 }
 
 /// The properties without what parking has added.
-fn original_properties(parked: &BasicProperties) -> BasicProperties {
+pub fn original_properties(parked: &BasicProperties) -> BasicProperties {
     const ADDED: [&str; 5] = ["x-smista-", "x-death", "x-first-death-", "x-last-death-", "x-delivery-count"];
     let mut headers = FieldTable::default();
     for (name, value) in parked.headers().iter().flat_map(FieldTable::inner) {
@@ -292,48 +342,7 @@ fn original_properties(parked: &BasicProperties) -> BasicProperties {
 
 fn entry(message: &BasicGetMessage) -> Entry {
     let delivery = &message.delivery;
-    let empty = FieldTable::default();
-    let headers = delivery.properties.headers().as_ref().unwrap_or(&empty);
-    let get = |name: &str| headers.inner().get(name).and_then(text);
-    let message_id = delivery.properties.message_id().as_ref().map(ToString::to_string);
-    let id = parked::id_of(message_id.as_deref(), &delivery.data);
-    let routing_key = delivery.routing_key.to_string();
-    let bytes = delivery.data.len();
-    if let Some(error_class) = get(parked::ERROR_CLASS) {
-        return Entry {
-            id,
-            parked_at: delivery.properties.timestamp().and_then(time),
-            error_class,
-            error: get(parked::ERROR).unwrap_or_default(),
-            attempt: get(parked::ATTEMPT).and_then(|attempt| attempt.parse().ok()),
-            version: get(parked::VERSION),
-            origin: get(parked::ORIGIN),
-            routing_key,
-            bytes,
-        };
-    }
-    // The broker parked it itself, and says so in a list with the latest death first.
-    let death = match headers.inner().get("x-death") {
-        Some(AMQPValue::FieldArray(deaths)) => deaths.as_slice().first().and_then(AMQPValue::as_field_table),
-        _ => None,
-    };
-    let died = |name: &str| death.and_then(|death| death.inner().get(name));
-    let class = died("reason").and_then(text).or_else(|| get("x-first-death-reason"));
-    let class = class.unwrap_or_else(|| "unknown".to_owned());
-    Entry {
-        id,
-        parked_at: died("time").and_then(|value| match value {
-            AMQPValue::Timestamp(seconds) => time(*seconds),
-            _ => None,
-        }),
-        error: parked::broker_reason(&class).to_owned(),
-        error_class: class,
-        attempt: None,
-        version: None,
-        origin: died("queue").and_then(text).or_else(|| get("x-first-death-queue")),
-        routing_key,
-        bytes,
-    }
+    Entry::read(&delivery.properties, delivery.routing_key.as_str(), &delivery.data)
 }
 
 fn text(value: &AMQPValue) -> Option<String> {
