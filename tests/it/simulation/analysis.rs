@@ -86,7 +86,7 @@ fn understanding(id: &str) -> Understanding {
         abstained: false,
         stage: Some(Scored { name: Stage::ALL[number % Stage::ALL.len()], confidence: 0.9 }),
         signals: Vec::new(),
-        goal: (number % 3 == 0).then_some(GoalKind::Ask),
+        goal: number.is_multiple_of(3).then_some(GoalKind::Ask),
         complexity: Complexity::Bot,
         effort: 0.0,
         questions: Vec::new(),

@@ -88,11 +88,14 @@ async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T
     }
 }
 
+/// One worker, and how it is stopped in order.
+type Running = (Arc<Connections>, CancellationToken);
+
 /// What is running.
 struct Fleet {
     world: Arc<World>,
     /// By worker.
-    running: Mutex<Vec<Option<(Arc<Connections>, CancellationToken)>>>,
+    running: Mutex<Vec<Option<Running>>>,
     over: AtomicBool,
     processes: AtomicUsize,
 }
@@ -264,7 +267,7 @@ fn send(world: &World, message: &Message) {
 /// Until nothing is left to do and nothing happens for a while. A worker that was cut off may still be at something
 /// that another has done, and begin again.
 async fn come_to_rest(world: &World) {
-    let slow = world.plan.one_is_slow.then_some(SLOW).unwrap_or_default();
+    let slow = if world.plan.one_is_slow { SLOW } else { Duration::ZERO };
     let is_settled = || {
         world.queues.lock().unwrap().is_empty()
             && world.database.lock().unwrap().unsent().is_empty()
