@@ -41,7 +41,7 @@ fn digit_sum_check(digits: &str) -> char {
                 if digit > 9 { digit - 9 } else { digit }
             })
             .sum();
-        sum % 10 == 0
+        sum.is_multiple_of(10)
     };
     ('0'..='9').find(|last| luhn(&format!("{digits}{last}"))).unwrap()
 }
