@@ -8,6 +8,7 @@ mod support;
 
 mod broker;
 mod broker_care;
+mod doctor;
 mod end_to_end;
 #[cfg(feature = "torch")]
 mod engine;

@@ -372,6 +372,11 @@ fn no_personal_number_survives_the_pipeline() {
     assert!(parked > 10, "the malformed ones");
     let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(text.contains("message decided") && text.contains("message parked"));
+    // What was looked through holds the texts, with kinds in the place of values.
+    for kind in ["[CARD]", "[IBAN]", "[EMAIL]", "[PHONE]", "[TAX_CODE]"] {
+        assert!(sinks["store"].iter().any(|text| text.contains(kind)), "no {kind} in the store");
+    }
+    assert!(sinks["published"].iter().any(|text| text.contains("refund")), "no text in what was published");
     sinks.insert("log", text.lines().map(str::to_owned).collect());
 
     // As written everywhere; in any other grouping wherever there are words around it: hashes and times are long numbers.
