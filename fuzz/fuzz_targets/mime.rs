@@ -1,6 +1,7 @@
 //! See `../targets.rs`.
 #![no_main]
 
+#[allow(dead_code)] // each target calls one of them
 #[path = "../targets.rs"]
 mod targets;
 

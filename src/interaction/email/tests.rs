@@ -285,6 +285,13 @@ fn parts_are_capped() {
     assert_eq!(mail(&format!("From: a@example.org\n{nested}")).unwrap_err().class(), "too_many_parts");
 }
 
+/// Found by fuzzing: the parser gives up here, and says so by an assertion where those are compiled in.
+#[test]
+fn a_part_whose_parent_is_lost_is_read() {
+    let bytes: &[u8] = include_bytes!("../../../fuzz/corpus/mime/parent-lost");
+    from_mime(&STANDARD.encode(bytes), Author::Customer).unwrap();
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {

@@ -35,6 +35,10 @@ static CUED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     ))
 });
 
+/// Digits soon behind a number, as in a list.
+static FOLLOWING: LazyLock<Option<Regex>> =
+    LazyLock::new(|| pattern(r"^[^\d\n+(]{0,24}\(?\d(?:[ .\-–/()]{0,3}\d){5,14}"));
+
 static ORDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)(?:\b(?:ordin[ei]|orders?|ord|ticket|fattur\w*|invoice|pratica|protocollo|tracking|spedizione|shipment",
@@ -73,6 +77,33 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
         let end = shorter(text, number, end, judge_cued)?;
         if is_order(gap) { None } else { push(number, end) }
     });
+    find_following(text, found);
+}
+
+/// A number found is a cue for the next one, so that a list is found whole and not one number a round.
+fn find_following(text: &str, found: &mut Vec<Found>) {
+    let mut ends: Vec<usize> =
+        found.iter().filter(|found| found.kind == Kind::Phone).map(|found| found.end).collect();
+    ends.sort_unstable();
+    let mut reached = 0;
+    for mut at in ends {
+        if at < reached {
+            continue;
+        }
+        while let Some((start, end)) = following(text, at) {
+            found.push(Found { start, end, kind: Kind::Phone });
+            at = end;
+        }
+        reached = at;
+    }
+}
+
+fn following(text: &str, at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?;
+    let span = FOLLOWING.as_ref()?.find(rest)?.as_str();
+    let digit = span.find(|c: char| c.is_ascii_digit())?;
+    let end = shorter(text, at + digit, at + span.len(), judge_cued)?;
+    (!is_order(span.get(..digit)?)).then_some((at + digit, end))
 }
 
 /// A pattern takes as many digits as it can, at times a neighbour's; so fewer groups are tried too.
@@ -198,6 +229,13 @@ fn cue_near(text: &str, start: usize) -> bool {
 }
 
 #[cfg(test)]
-pub(super) fn patterns() -> [bool; 5] {
-    [INTERNATIONAL.is_some(), NATIONAL.is_some(), CUED.is_some(), ORDER.is_some(), CUE_NEAR.is_some()]
+pub(super) fn patterns() -> [bool; 6] {
+    [
+        INTERNATIONAL.is_some(),
+        NATIONAL.is_some(),
+        CUED.is_some(),
+        FOLLOWING.is_some(),
+        ORDER.is_some(),
+        CUE_NEAR.is_some(),
+    ]
 }

@@ -369,6 +369,24 @@ proptest! {
     }
 }
 
+/// Found by fuzzing: each number was the cue for the next one, and after six rounds the rest of the list was let be.
+#[test]
+fn a_long_list_of_numbers_is_found_whole() {
+    check(
+        &format!("phone {}bye, order 48213", "8942121 or ".repeat(30)),
+        &format!("phone {}bye, order 48213", "[PHONE] or ".repeat(30)),
+    );
+    let hostile =
+        "[PHONE] 8942 ".to_owned() + &"1111 10821 1111 1111 11111 1111 10821 1111 101111 1)11821 ".repeat(8);
+    let once = clean(&hostile);
+    assert_eq!(redact(&once), once);
+}
+
+#[test]
+fn figures_are_taken_out_one_run_at_a_time() {
+    assert_eq!(super::without_figures("a 12 34b\n5è"), "a [PHONE] [PHONE]b\n[PHONE]è");
+}
+
 #[test]
 fn a_number_dictated_in_several_turns_is_found() {
     let check = |parts: &[&str], expected: &[&str]| {
