@@ -173,6 +173,25 @@ pub trait Store: Send + Sync {
     /// Whether the database answers; for readiness and `doctor`.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// Notes that a worker takes a message on alone; true when another worker did before it and never came to an end. A
+    /// store that keeps no such notes blames nobody.
+    async fn begin_alone(&self, message_id: &str, worker: &str) -> Result<bool, StoreError> {
+        let _ = (message_id, worker);
+        Ok(false)
+    }
+
+    /// The work on it has come to an end, whichever.
+    async fn end_alone(&self, message_id: &str) -> Result<(), StoreError> {
+        let _ = message_id;
+        Ok(())
+    }
+
+    /// The worker leaves in good order: whatever it had taken on alone did not kill it.
+    async fn acquit(&self, worker: &str) -> Result<(), StoreError> {
+        let _ = worker;
+        Ok(())
+    }
+
     /// How much is kept; for metrics and `doctor`.
     async fn counts(&self) -> Result<Counts, StoreError>;
 

@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "corrections", include_str!("../../migrations/postgres/0002_corrections.sql")),
     (3, "workers", include_str!("../../migrations/postgres/0003_workers.sql")),
     (4, "erasures", include_str!("../../migrations/postgres/0004_erasures.sql")),
+    (5, "alone", include_str!("../../migrations/postgres/0005_alone.sql")),
 ];
 
 /// Between two tries to connect.

@@ -87,6 +87,17 @@ impl<D: Database> SqlStore<D> {
     }
 }
 
+impl<D: Database> SqlStore<D> {
+    async fn write_one(&self, sql: &'static str, params: &[Param<'_>]) -> Result<(), StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            link.execute(sql, params).await?;
+            link.commit().await
+        })
+        .await
+    }
+}
+
 #[async_trait]
 impl<D: Database> Store for SqlStore<D> {
     async fn resolve_customer(
@@ -254,6 +265,30 @@ impl<D: Database> Store for SqlStore<D> {
         self.read("SELECT COUNT(*) FROM customers WHERE epoch < 0", &[]).await.map(|_| ())
     }
 
+    async fn begin_alone(&self, message_id: &str, worker: &str) -> Result<bool, StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let row = [Text(message_id), Text(worker), Int(Utc::now().timestamp_micros())];
+            link.execute(BEGIN_ALONE, &row).await?;
+            let rows =
+                link.rows("SELECT worker FROM alone WHERE message_id = $1", &[Text(message_id)]).await?;
+            link.commit().await?;
+            match rows.into_iter().next() {
+                Some(row) => cells(row).and_then(|[first]| Ok(first.text()? != worker)),
+                None => Ok(false),
+            }
+        })
+        .await
+    }
+
+    async fn end_alone(&self, message_id: &str) -> Result<(), StoreError> {
+        self.write_one("DELETE FROM alone WHERE message_id = $1", &[Text(message_id)]).await
+    }
+
+    async fn acquit(&self, worker: &str) -> Result<(), StoreError> {
+        self.write_one("DELETE FROM alone WHERE worker = $1", &[Text(worker)]).await
+    }
+
     async fn counts(&self) -> Result<Counts, StoreError> {
         let rows = self.read(COUNTS, &[]).await?;
         let row = rows.into_iter().next().unwrap_or_default();
@@ -272,6 +307,8 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     async fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let forgotten = "DELETE FROM alone WHERE since < $1";
+        self.write_one(forgotten, &[Int(before.timestamp_micros())]).await?;
         let mut purged = 0;
         loop {
             let step = self
@@ -404,6 +441,9 @@ const UNSENT: &str = "SELECT id, destination, routing_key, body FROM outbox \
 
 const UNSENT_OF: &str = "SELECT id, destination, routing_key, body FROM outbox \
     WHERE message_id = $1 AND sent_at IS NULL ORDER BY seq";
+
+const BEGIN_ALONE: &str =
+    "INSERT INTO alone (message_id, worker, since) VALUES ($1, $2, $3) ON CONFLICT (message_id) DO NOTHING";
 
 const DECIDED: &str = "SELECT d.decision FROM inbox i JOIN decisions d ON d.decision_id = i.decision_id \
     WHERE i.message_id = $1";

@@ -13,7 +13,7 @@ use sqlx::sqlite::{
     Sqlite, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Column, Row, Transaction, TypeInfo, ValueRef};
+use sqlx::{Column, Row, TypeInfo, ValueRef};
 
 use super::link::{Cell, Database, Link, Param, failed, not_opened};
 use super::sql::SqlStore;
@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "corrections", include_str!("../../migrations/sqlite/0002_corrections.sql")),
     (3, "workers", include_str!("../../migrations/sqlite/0003_workers.sql")),
     (4, "erasures", include_str!("../../migrations/sqlite/0004_erasures.sql")),
+    (5, "alone", include_str!("../../migrations/sqlite/0005_alone.sql")),
 ];
 /// Several processes may open a new file at once; the losers find it done on the next try.
 const OPEN_TRIES: u32 = 5;
@@ -73,7 +74,7 @@ pub(super) async fn open(
             .await
             .map_err(failed)?
     };
-    Ok(SqlStore::new(SqliteDatabase { writer, reader, limit }, keep))
+    Ok(SqlStore::new(SqliteDatabase { writer, reader, limit, in_memory }, keep))
 }
 
 /// An empty store in memory, for tests and dry runs.
@@ -113,6 +114,7 @@ struct SqliteDatabase {
     writer: SqlitePool,
     reader: SqlitePool,
     limit: Duration,
+    in_memory: bool,
 }
 
 #[async_trait]
@@ -122,8 +124,15 @@ impl Database for SqliteDatabase {
     }
 
     async fn write(&self) -> Result<Box<dyn Link>, StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        if self.in_memory {
+            // One that was given up half-way is still open; where none is, this fails and means nothing.
+            let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+        }
+        let mut link = Writing { connection: Some(connection), in_memory: self.in_memory };
         // Immediate: a transaction that reads first and writes later could find the file taken in between.
-        Ok(Box::new(Writing(self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?)))
+        link.execute("BEGIN IMMEDIATE", &[]).await?;
+        Ok(Box::new(link))
     }
 
     async fn scrub(&self) -> Result<(), StoreError> {
@@ -138,7 +147,32 @@ impl Database for SqliteDatabase {
 
 struct Reading(PoolConnection<Sqlite>);
 
-struct Writing(Transaction<'static, Sqlite>);
+/// Begins and ends its transaction itself: SQLite ends it on its own account when the disk is full, and the driver's
+/// count of open transactions would never come back to none. Dropped before its end, the connection is closed.
+struct Writing {
+    /// Taken when the transaction has come to its end and the connection may be used again.
+    connection: Option<PoolConnection<Sqlite>>,
+    /// The database ends with its connection: it is kept whatever happened.
+    in_memory: bool,
+}
+
+impl Writing {
+    fn connection(&mut self) -> Result<&mut PoolConnection<Sqlite>, StoreError> {
+        self.connection
+            .as_mut()
+            .ok_or_else(|| StoreError::Unavailable("the connection was given back".to_owned()))
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && !self.in_memory
+        {
+            drop(connection.detach());
+        }
+    }
+}
 
 #[async_trait]
 impl Link for Reading {
@@ -162,19 +196,25 @@ impl Link for Reading {
 #[async_trait]
 impl Link for Writing {
     async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-        Ok(bound(sql, params).execute(&mut *self.0).await.map_err(failed)?.rows_affected())
+        let connection = self.connection()?;
+        Ok(bound(sql, params).execute(&mut **connection).await.map_err(failed)?.rows_affected())
     }
 
     async fn rows(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
-        read(&bound(sql, params).fetch_all(&mut *self.0).await.map_err(failed)?)
+        let connection = self.connection()?;
+        read(&bound(sql, params).fetch_all(&mut **connection).await.map_err(failed)?)
     }
 
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.commit().await.map_err(failed)
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.execute("COMMIT", &[]).await?;
+        self.connection.take();
+        Ok(())
     }
 
-    async fn abandon(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.rollback().await.map_err(failed)
+    async fn abandon(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.execute("ROLLBACK", &[]).await?;
+        self.connection.take();
+        Ok(())
     }
 }
 

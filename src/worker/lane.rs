@@ -82,7 +82,7 @@ impl LaneContext {
         };
         failpoint::pass("receive", &id).await;
         let outcome = match parsed {
-            Ok(interaction) => self.guarded(&interaction).await,
+            Ok(interaction) => self.guarded(&interaction, meta.earlier_deliveries).await,
             Err(refusal) => Outcome::Refused(refusal),
         };
         match outcome {
@@ -94,8 +94,8 @@ impl LaneContext {
     }
 
     /// A panic in a stage is the message's fault until shown otherwise: it is parked, its neighbours go on.
-    async fn guarded(&self, interaction: &Interaction) -> Outcome {
-        let stages = std::panic::AssertUnwindSafe(self.decide_and_publish(interaction));
+    async fn guarded(&self, interaction: &Interaction, earlier: u32) -> Outcome {
+        let stages = std::panic::AssertUnwindSafe(self.decide_and_publish(interaction, earlier));
         stages.catch_unwind().await.unwrap_or_else(|_| {
             Outcome::Refused(Refusal {
                 class: "internal_error",
@@ -104,8 +104,8 @@ impl LaneContext {
         })
     }
 
-    async fn decide_and_publish(&self, interaction: &Interaction) -> Outcome {
-        let decided = match self.decide(interaction).await {
+    async fn decide_and_publish(&self, interaction: &Interaction, earlier: u32) -> Outcome {
+        let decided = match self.decide(interaction, earlier).await {
             Ok(decided) => decided,
             Err(stop) => return stop,
         };
@@ -116,7 +116,7 @@ impl LaneContext {
         }
     }
 
-    async fn decide(&self, interaction: &Interaction) -> Result<Decided, Outcome> {
+    async fn decide(&self, interaction: &Interaction, earlier: u32) -> Result<Decided, Outcome> {
         let mut backoff = Backoff::new(self.retry_backoff);
         loop {
             match self.pipeline.decided_before(interaction).await {
@@ -128,10 +128,11 @@ impl LaneContext {
                 Err(error) => self.after_failure("inbox", interaction, error, &mut backoff, false).await?,
             }
         }
-        let understanding = self.analyse(interaction).await?;
+        let understanding = self.analyse(interaction, earlier).await?;
         let mut backoff = Backoff::new(self.retry_backoff);
         loop {
-            match self.pipeline.fold_and_commit(interaction, &understanding, Utc::now()).await {
+            let commit = self.pipeline.fold_and_commit(interaction, &understanding, Utc::now());
+            match self.pipeline.attempt(&interaction.message_id, earlier, commit).await {
                 Ok(decided) => {
                     self.health.note(Part::Store, true, "working");
                     failpoint::pass("commit", &interaction.message_id).await;
@@ -142,13 +143,14 @@ impl LaneContext {
         }
     }
 
-    async fn analyse(&self, interaction: &Interaction) -> Result<Understanding, Outcome> {
+    async fn analyse(&self, interaction: &Interaction, earlier: u32) -> Result<Understanding, Outcome> {
         let mut backoff = Backoff::new(self.retry_backoff);
         let mut seen = self.analysed.load(Ordering::Relaxed);
         let mut own = 0;
         failpoint::pass("analyse", &interaction.message_id).await;
         loop {
-            match self.pipeline.analyse(interaction).await {
+            let analysis = self.pipeline.analyse(interaction);
+            match self.pipeline.attempt(&interaction.message_id, earlier, analysis).await {
                 Ok(understanding) => {
                     if understanding.degraded {
                         self.health.note(Part::Engine, false, "failing; cues decide");
@@ -199,6 +201,9 @@ impl LaneContext {
                 return Err(Outcome::Refused(Refusal::new("state_unreadable", &error)));
             }
             PipelineError::Erased => return Err(Outcome::Erased),
+            PipelineError::Deadly => {
+                return Err(Outcome::Refused(Refusal::new("kills_worker", &error)));
+            }
             PipelineError::Serialise(_) => {
                 return Err(Outcome::Refused(Refusal::new("not_serialisable", &error)));
             }

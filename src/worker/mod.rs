@@ -12,6 +12,7 @@ pub mod retention;
 pub mod service;
 pub mod share;
 pub mod stall;
+mod suspects;
 
 pub use analysis::Analysis;
 pub use lane::LaneContext;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::analysis::Analysis;
+use super::suspects::Suspects;
 use crate::config::{Explain, OnEngineFailure};
 use crate::interaction::Interaction;
 use crate::journey::{self, Change, Contact, FoldSettings, Journey};
@@ -31,6 +32,9 @@ pub enum PipelineError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A worker died while it had this message alone at work.
+    #[error("a worker died while this message was the only one at work in it")]
+    Deadly,
     /// The decision cannot be written as JSON.
     #[error("the decision cannot be serialised: {0}")]
     Serialise(#[from] serde_json::Error),
@@ -72,6 +76,7 @@ pub struct Pipeline {
     on_engine_failure: OnEngineFailure,
     explain: Explain,
     marks: Option<MarkKey>,
+    suspects: Suspects,
 }
 
 impl Pipeline {
@@ -83,7 +88,16 @@ impl Pipeline {
         fold: FoldSettings,
         on_engine_failure: OnEngineFailure,
     ) -> Self {
-        Self { analyzer, store, policy, fold, on_engine_failure, explain: Explain::default(), marks: None }
+        Self {
+            analyzer,
+            store,
+            policy,
+            fold,
+            on_engine_failure,
+            explain: Explain::default(),
+            marks: None,
+            suspects: Suspects::default(),
+        }
     }
 
     /// Explains these decisions; without it, those that escalate or carry a flag.
@@ -101,6 +115,21 @@ impl Pipeline {
     /// The store, for the lane and the relay.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// One try of the work on a message that may kill the process: alone when workers have died with it before.
+    pub async fn attempt<T>(
+        &self,
+        message_id: &str,
+        earlier_deliveries: u32,
+        work: impl Future<Output = Result<T, PipelineError>>,
+    ) -> Result<T, PipelineError> {
+        self.suspects.attempt(self.store.as_ref(), message_id, earlier_deliveries, work).await
+    }
+
+    /// The worker stops in good order: what it had at work did not kill it.
+    pub async fn acquit(&self) {
+        self.suspects.acquit(self.store.as_ref()).await;
     }
 
     /// The policy in force.

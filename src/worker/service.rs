@@ -146,6 +146,7 @@ pub async fn run(
         }
     }
     context.abandon.cancel();
+    context.pipeline.acquit().await;
     let _ = tokio::join!(watching, relaying, forgetting);
     if let Some(sharing) = sharing {
         let _ = sharing.await;

@@ -199,7 +199,7 @@ mod tests {
         let address = Address::from_config(&broker("amqp://anna:s3cret@mq.example:5673/prod")).unwrap();
         assert_eq!(address.redacted(), "amqp://anna@mq.example:5673/prod");
         assert!(!format!("{address:?}").contains("s3cret"));
-        assert_eq!(address.uri.query.heartbeat, Some(10));
+        assert_eq!(address.uri.query.heartbeat, Some(6));
         for bad in
             ["amqp://anna:s3cret@[::1]/x", "http://anna:s3cret@mq/", "amqp://anna:s3cret@mq:port/", "s3cret"]
         {
