@@ -61,11 +61,16 @@ async fn row_26_a_lock_is_held() {
     let mut holder = sqlx::postgres::PgConnection::connect(&bench.store).await.unwrap();
     holder.execute("BEGIN").await.unwrap();
     holder.execute("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    tokio::time::sleep(hold).await;
+    // Reads of other tables succeed meanwhile, so readiness may say "working" in between.
+    let mut shown = false;
+    let until = tokio::time::Instant::now() + hold;
+    while tokio::time::Instant::now() < until {
+        shown |= !worker.health("store").0;
+        tokio::time::sleep(crate::support::millis(200)).await;
+    }
     let mut verdict =
         Verdict::of(format!("the customers' table locked for {} s, statement timeout 3 s", hold.as_secs()));
-    let (ok, detail) = worker.health("store");
-    verdict.require(!ok, format!("readiness says of the store: {detail}"));
+    verdict.require(shown, "readiness never shows it");
     let freed = now();
     holder.execute("COMMIT").await.unwrap();
     verdict.recovered(bench.ledger().decided_after(freed, seconds(60)).await, seconds(10));
