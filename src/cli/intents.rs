@@ -110,11 +110,12 @@ fn fit(args: &FitArgs, config: &Config) -> anyhow::Result<Outcome> {
     ))?;
     warn(&sheet)?;
     let Reader { model, mut engine } = reader(config, true)?;
+    let outside = background::texts(sheet.rows.iter().map(|row| row.text.as_str()))?;
     let texts: Vec<(&str, usize)> = sheet
         .rows
         .iter()
         .map(|row| (row.text.as_str(), row.line))
-        .chain(background::texts().map(|text| (text, 0)))
+        .chain(outside.iter().map(|text| (*text, 0)))
         .collect();
     let bar = bar("reading", texts.len());
     let vectors = encode(&args.examples, &texts, model.windows.as_ref(), engine.as_mut(), &mut |done, _| {

@@ -8,7 +8,7 @@ use super::cues::{Cue, CueError, Cues};
 use super::custom::CustomIntents;
 use super::decode::{Decoded, decode};
 use super::derive::{self, Task};
-use super::engine::{EngineError, Window, WindowOutput};
+use super::engine::{EngineError, Window, WindowOutput, features};
 use super::labels::{SentimentLabel, SignalKind};
 use super::language::{LanguageGuesser, UnknownLanguage};
 use super::merge::{Merged, Part, merge};
@@ -166,7 +166,10 @@ impl Analyzer {
             let own = parts.get(piece.windows.clone()).unwrap_or_default();
             piece.score = mean_score(own);
         }
-        let custom = self.custom.as_ref().map(|(custom, mode)| (custom.answer(&merged.embedding), *mode));
+        let custom = self
+            .custom
+            .as_ref()
+            .map(|(custom, mode)| (custom.answer(&features(&merged.embedding, &merged.inner)), *mode));
         let mut found = understand(interaction, &reading, merged, &places, &pieces);
         if let Some((answer, mode)) = custom {
             together(&mut found, scored(answer.intents), mode);

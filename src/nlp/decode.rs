@@ -2,7 +2,7 @@
 //! one message are put together is decided elsewhere.
 
 use super::engine::WindowOutput;
-use super::labels::{Emotion, SentimentLabel, SignalKind, Stage};
+use super::labels::{Emotion, NONE, SentimentLabel, SignalKind, Stage};
 use super::pack::{Heads, SigmoidHead, SoftmaxHead};
 
 /// Most intents one message may have.
@@ -75,10 +75,15 @@ pub fn decode(heads: &Heads, output: &WindowOutput) -> Decoded {
 }
 
 /// The intents that count: the best one if it reaches the threshold, then those that reach the secondary threshold.
+/// None when [`NONE`] is the best.
 pub fn choose_intents(head: &SoftmaxHead, probabilities: &[f32]) -> Vec<(String, f32)> {
     let mut ranked: Vec<(&String, f32)> = head.labels.iter().zip(probabilities.iter().copied()).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     let mut chosen = Vec::new();
+    if ranked.first().is_some_and(|(label, _)| *label == NONE) {
+        return chosen;
+    }
+    ranked.retain(|(label, _)| *label != NONE);
     for (rank, (label, probability)) in ranked.into_iter().take(MAX_INTENTS).enumerate() {
         let needed = if rank == 0 { head.threshold } else { head.secondary_threshold };
         if probability < needed {
@@ -177,6 +182,7 @@ mod tests {
             emotions: vec![0.1, 0.1],
             signals: vec![-0.1],
             embedding: vec![],
+            inner: vec![],
         };
         let decoded = decode(&heads(), &output);
         assert_eq!(decoded.sentiment_label().0, SentimentLabel::Negative);

@@ -43,6 +43,10 @@ pub const INTENTS: [&str; 36] = [
     "other",
 ];
 
+/// What a pack's head may have as its last label: no intent can be told, or the text places nobody. It never leaves
+/// the analysis: as the most probable label it means abstaining.
+pub const NONE: &str = "-";
+
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*

@@ -44,6 +44,8 @@ pub struct Merged {
     pub doubted: Vec<SignalKind>,
     /// L2-normalised mean.
     pub embedding: Vec<f32>,
+    /// The same of the inner layer.
+    pub inner: Vec<f32>,
 }
 
 /// Puts the windows together. Sentiment and embedding are means weighted by length. An intent or stage may fill one
@@ -86,7 +88,8 @@ pub fn merge(heads: &Heads, parts: &[Part<'_>]) -> Merged {
     // A head that does not know a signal leaves it to the cues.
     let known = |kind: &SignalKind| heads.signals.labels.iter().any(|label| label == kind.as_str());
     merged.doubted = SignalKind::ALL.iter().copied().filter(|kind| known(kind) && !backed(kind)).collect();
-    merged.embedding = embedding(parts);
+    merged.embedding = mean(parts, |output| &output.embedding);
+    merged.inner = mean(parts, |output| &output.inner);
     merged
 }
 
@@ -124,9 +127,9 @@ fn signals(parts: &[Part<'_>]) -> Vec<ModelSignal> {
     found
 }
 
-fn embedding(parts: &[Part<'_>]) -> Vec<f32> {
+fn mean(parts: &[Part<'_>], of: fn(&WindowOutput) -> &Vec<f32>) -> Vec<f32> {
     let vectors: Vec<(&[f32], f32)> =
-        parts.iter().map(|part| (part.output.embedding.as_slice(), part.weight)).collect();
+        parts.iter().map(|part| (of(part.output).as_slice(), part.weight)).collect();
     mean_vector(&vectors)
 }
 

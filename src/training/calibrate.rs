@@ -52,21 +52,18 @@ fn minimum(loss: impl Fn(f32) -> f64) -> f32 {
 }
 
 /// Probability below which the head should abstain, between 0.1 and 0.5. A row's truth is none when abstaining is
-/// right. Rows are calibrated probabilities.
-pub fn abstain_threshold(rows: &[(Vec<f32>, Option<usize>)]) -> f32 {
+/// right. Rows are calibrated probabilities, among them perhaps that of the label `none`.
+pub fn abstain_threshold(none: Option<usize>, rows: &[(Vec<f32>, Option<usize>)]) -> f32 {
     let worth = |threshold: f32| {
         rows.iter()
-            .map(|(probabilities, truth)| {
-                let best = probabilities.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
-                match (best.filter(|(_, probability)| *probability >= threshold), truth) {
-                    (None, None) => 1.0,
-                    (None, Some(_)) => ABSTAINED,
-                    (Some((label, _)), truth) => {
-                        if Some(label) == *truth {
-                            1.0
-                        } else {
-                            WRONG
-                        }
+            .map(|(probabilities, truth)| match (answer(probabilities, none, threshold), truth) {
+                (None, None) => 1.0,
+                (None, Some(_)) => ABSTAINED,
+                (Some(label), truth) => {
+                    if Some(label) == *truth {
+                        1.0
+                    } else {
+                        WRONG
                     }
                 }
             })
@@ -75,12 +72,18 @@ pub fn abstain_threshold(rows: &[(Vec<f32>, Option<usize>)]) -> f32 {
     best_of((10..=50).map(|percent| percent as f32 / 100.0), worth)
 }
 
+/// The most probable label if it reaches the threshold and is not that of abstaining.
+fn answer(probabilities: &[f32], none: Option<usize>, threshold: f32) -> Option<usize> {
+    let best = probabilities.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    best.filter(|(label, probability)| *probability >= threshold && Some(*label) != none)
+        .map(|(label, _)| label)
+}
+
 /// Share of the abstentions below a threshold that are right, one half standing in for two of them. Rows as for
 /// [`abstain_threshold`].
-pub fn abstention_confidence(threshold: f32, rows: &[(Vec<f32>, Option<usize>)]) -> f32 {
-    let abstained = |(probabilities, _): &&(Vec<f32>, Option<usize>)| {
-        probabilities.iter().all(|probability| *probability < threshold)
-    };
+pub fn abstention_confidence(threshold: f32, none: Option<usize>, rows: &[(Vec<f32>, Option<usize>)]) -> f32 {
+    let abstained =
+        |(probabilities, _): &&(Vec<f32>, Option<usize>)| answer(probabilities, none, threshold).is_none();
     let (mut right, mut all) = (1.0, 2.0);
     for (_, truth) in rows.iter().filter(abstained) {
         all += 1.0;
@@ -90,17 +93,19 @@ pub fn abstention_confidence(threshold: f32, rows: &[(Vec<f32>, Option<usize>)])
 }
 
 /// Probability from which a second intent counts, between 0.1 and 0.5: best F1 of what stands behind the first intent.
-/// Rows are calibrated probabilities and the true labels, the first one first.
-pub fn secondary_threshold(rows: &[(Vec<f32>, &[usize])]) -> f32 {
+/// Rows are calibrated probabilities and the true labels, the first one first; nothing stands behind `none`.
+pub fn secondary_threshold(none: Option<usize>, rows: &[(Vec<f32>, &[usize])]) -> f32 {
     let f1 = |threshold: f32| {
         let (mut right, mut said, mut due) = (0.0, 0.0, 0.0);
         for (probabilities, truth) in rows {
             let mut ranked: Vec<usize> = (0..probabilities.len()).collect();
             ranked.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
+            let behind = if ranked.first().copied() == none { 0 } else { 2 };
             let found: Vec<usize> = ranked
                 .into_iter()
                 .skip(1)
-                .take(2)
+                .filter(|label| Some(*label) != none)
+                .take(behind)
                 .filter(|label| probabilities[*label] >= threshold)
                 .collect();
             right += found.iter().filter(|label| truth.contains(label)).count() as f64;
@@ -239,10 +244,10 @@ mod tests {
             (vec![0.3, 0.28], None),
             (vec![0.2, 0.35], None),
         ];
-        let threshold = abstain_threshold(&rows);
+        let threshold = abstain_threshold(None, &rows);
         assert!(threshold > 0.3 && threshold <= 0.5, "{threshold}");
-        assert_eq!(abstention_confidence(threshold, &rows), 3.0 / 4.0);
-        assert_eq!(abstention_confidence(threshold, &[]), 0.5);
+        assert_eq!(abstention_confidence(threshold, None, &rows), 3.0 / 4.0);
+        assert_eq!(abstention_confidence(threshold, None, &[]), 0.5);
     }
 
     #[test]
@@ -250,7 +255,7 @@ mod tests {
         let both: &[usize] = &[0, 1];
         let one: &[usize] = &[0];
         let rows = [(vec![0.6, 0.35, 0.05], both), (vec![0.7, 0.2, 0.1], one), (vec![0.65, 0.3, 0.05], both)];
-        let threshold = secondary_threshold(&rows);
+        let threshold = secondary_threshold(None, &rows);
         assert!(threshold > 0.2 && threshold <= 0.3, "{threshold}");
     }
 

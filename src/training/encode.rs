@@ -5,14 +5,14 @@ use std::path::Path;
 use super::TrainError;
 use super::fit::linear::Matrix;
 use crate::interaction::{Channel, sample};
-use crate::nlp::engine::{Engine, Window};
+use crate::nlp::engine::{Engine, Window, WindowOutput, features};
 use crate::nlp::merge::mean_vector;
 use crate::nlp::windows::WindowMaker;
 
 /// Windows the engine is asked about at once; progress is told after each.
 const CHUNK: usize = 256;
 
-/// Vectors of the texts of the file at `path`, in order: one row each, length 1. Each text comes with its line, for errors.
+/// What custom intents are fitted on ([`features`]) of the texts of the file at `path`, in order: one row each, length 1. Each text comes with its line, for errors.
 /// `progress` gets the texts done and those there are.
 pub fn encode(
     path: &Path,
@@ -46,11 +46,14 @@ pub fn encode(
                     return Err(at(texts[*text].1, "the engine gave no answer".to_owned()));
                 };
                 let output = answer.map_err(|error| at(texts[*text].1, error.to_string()))?;
-                parts.push((output.embedding, window.weight()));
+                parts.push((output, window.weight()));
             }
-            let views: Vec<(&[f32], f32)> =
-                parts.iter().map(|(vector, weight)| (vector.as_slice(), *weight)).collect();
-            vectors[*text] = mean_vector(&views);
+            let mean = |of: fn(&WindowOutput) -> &Vec<f32>| {
+                let views: Vec<(&[f32], f32)> =
+                    parts.iter().map(|(output, weight)| (of(output).as_slice(), *weight)).collect();
+                mean_vector(&views)
+            };
+            vectors[*text] = features(&mean(|output| &output.embedding), &mean(|output| &output.inner));
         }
         done += chunk.len();
         progress(done, texts.len());

@@ -12,6 +12,7 @@ use crate::interaction::{Channel, sample};
 use crate::nlp::custom::CustomIntents;
 use crate::nlp::decode::decode;
 use crate::nlp::engine::{Engine, Window, WindowOutput};
+use crate::nlp::labels::NONE;
 use crate::nlp::merge::{Part, merge};
 use crate::nlp::pack::{Heads, SoftmaxHead};
 use crate::nlp::windows::WindowMaker;
@@ -39,14 +40,13 @@ impl Task {
     /// Every label that may stand in a file, in head order.
     pub fn labels(self, heads: &Heads) -> Vec<String> {
         let mut labels = self.head(heads).labels.clone();
+        labels.retain(|label| label != NONE);
         if self == Self::Stage {
-            labels.push(NOBODY.to_owned());
+            labels.push(NONE.to_owned());
         }
         labels
     }
 }
-
-const NOBODY: &str = "-";
 
 /// One labelled text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub fn read_development(
     heads: &Heads,
 ) -> Result<Vec<Labelled>, TrainError> {
     let other = heads.intents.labels.iter().position(|label| label == "other").unwrap_or(0);
-    let nobody = heads.stage.labels.len();
+    let nobody = Task::Stage.labels(heads).len() - 1;
     let mut rows = Vec::new();
     for (number, example) in read_folder(folder)?.into_iter().enumerate() {
         if !example.development || language.is_some_and(|language| language != example.language) {
@@ -104,8 +104,9 @@ pub fn read_development(
         }
         let target = example.row.target;
         let label = match task {
-            Task::Sentiment => target.sentiment,
-            Task::Intent => Some(target.intents.unwrap_or_default().first().copied().unwrap_or(other)),
+            // Public posts have no intents and are no part of the contact centre's messages.
+            Task::Sentiment => target.sentiment.filter(|_| target.intents.is_some()),
+            Task::Intent => target.intents.map(|intents| intents.first().copied().unwrap_or(other)),
             Task::Stage => match target.stage {
                 StageTarget::At(stage) => Some(stage),
                 StageTarget::Nobody => Some(nobody),
@@ -225,7 +226,7 @@ fn answer(
         },
         Task::Stage => match merged.stage {
             Some((stage, confidence)) => place(stage.as_str()).map(|at| (at, confidence)),
-            None => place(NOBODY).map(|at| (at, heads.stage.abstention_confidence)),
+            None => place(NONE).map(|at| (at, heads.stage.abstention_confidence)),
         },
     };
     found.unwrap_or((0, 0.0))

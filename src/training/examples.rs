@@ -13,7 +13,7 @@ use crate::nlp::understanding::GoalKind;
 /// One example.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
-    /// Text and labels; its weight is 1.
+    /// Text and labels; its weight is 1. A public post, not a message to a contact centre, knows its sentiment alone.
     pub row: Row,
     /// `en` or `it`.
     pub language: String,
@@ -32,14 +32,14 @@ struct Line {
     text: String,
     language: String,
     sentiment: String,
-    intents: Vec<String>,
+    intents: Option<Vec<String>>,
     stage: Option<String>,
     #[serde(default)]
     emotions: Vec<String>,
     #[serde(default)]
     signals: Vec<String>,
-    urgency: String,
-    escalate: bool,
+    urgency: Option<String>,
+    escalate: Option<bool>,
     goal: Option<GoalKind>,
     english: Option<String>,
     #[serde(default)]
@@ -95,30 +95,31 @@ fn parse(line: &str) -> Result<Example, String> {
     if !["en", "it"].contains(&line.language.as_str()) {
         return Err(format!("the language is `{}`, not en or it", line.language));
     }
-    if !["urgent", "high", "normal", "low"].contains(&line.urgency.as_str()) {
-        return Err(format!("no urgency is called `{}`", line.urgency));
-    }
-    // A person who must come at once cannot be of low urgency.
-    if line.escalate && line.urgency == "low" {
-        return Err("a message of low urgency does not escalate".to_owned());
-    }
-    let intents = match line.intents.as_slice() {
-        [] => Vec::new(),
-        names => target::intents(&names.join(","))?,
-    };
     let list = |names: &[String], read: fn(&str) -> Result<Vec<usize>, String>| match names {
         [] => Ok(Vec::new()),
         names => read(&names.join(",")),
     };
-    let target = Target {
-        sentiment: Some(target::sentiment(&line.sentiment)?),
-        intents: Some(intents),
-        stage: match &line.stage {
-            Some(stage) => target::stage(stage)?,
-            None => StageTarget::Nobody,
-        },
-        emotions: Some(list(&line.emotions, target::emotions)?),
-        signals: Some(list(&line.signals, target::signals)?),
+    let sentiment = Some(target::sentiment(&line.sentiment)?);
+    let target = match (&line.intents, &line.urgency, line.escalate) {
+        (None, None, None) if line.stage.is_none() && line.goal.is_none() => {
+            Target { sentiment, ..Target::default() }
+        }
+        (Some(intents), Some(urgency), Some(escalate)) => {
+            check_urgency(urgency, escalate)?;
+            let intents = list(intents, target::intents)?;
+            let stage = match &line.stage {
+                Some(stage) => target::stage(stage)?,
+                None => StageTarget::Nobody,
+            };
+            Target {
+                sentiment,
+                intents: Some(intents),
+                stage,
+                emotions: Some(list(&line.emotions, target::emotions)?),
+                signals: Some(list(&line.signals, target::signals)?),
+            }
+        }
+        _ => return Err("intents, urgency and escalate stand together or, in a post, not at all".to_owned()),
     };
     Ok(Example {
         row: Row { text: text.to_owned(), target, weight: 1.0 },
@@ -127,6 +128,17 @@ fn parse(line: &str) -> Result<Example, String> {
         english: line.english,
         development: line.development,
     })
+}
+
+fn check_urgency(urgency: &str, escalate: bool) -> Result<(), String> {
+    if !["urgent", "high", "normal", "low"].contains(&urgency) {
+        return Err(format!("no urgency is called `{urgency}`"));
+    }
+    // A person who must come at once cannot be of low urgency.
+    if escalate && urgency == "low" {
+        return Err("a message of low urgency does not escalate".to_owned());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -158,6 +170,15 @@ mod tests {
             (example.row.target.intents.clone(), example.row.target.stage),
             (Some(vec![]), StageTarget::Nobody)
         );
+    }
+
+    #[test]
+    fn a_post_knows_its_sentiment_alone() {
+        let post = r#"{"text":"What a match","language":"en","sentiment":"positive"}"#;
+        let example = &read(&[post]).unwrap()[0];
+        assert_eq!(example.row.target, Target { sentiment: Some(2), ..Target::default() });
+        let half = post.replace('}', r#","intents":[]}"#);
+        assert!(read(&[&half]).unwrap_err().to_string().contains("stand together"));
     }
 
     #[test]

@@ -8,8 +8,6 @@ use super::target::{StageTarget, Target};
 
 /// Mass of the first of several intents; the others share the rest.
 const FIRST_INTENT: f32 = 0.65;
-/// Part of a row without a stage in the stage loss, which asks for an even spread.
-const NOBODY: f32 = 0.4;
 /// Mass spread evenly over the labels, against overconfidence.
 const SMOOTHING: f32 = 0.05;
 
@@ -22,8 +20,8 @@ pub(super) struct Sample {
     pub auxiliary: Option<(usize, usize)>,
 }
 
-/// The labels of a softmax head and the row's part in its loss; none when the row does not know the head.
-type SoftTarget<'a> = &'a dyn Fn(&Target) -> Option<(Vec<usize>, f32)>;
+/// The labels of a softmax head, empty for its last one, that none holds; none when the row does not know the head.
+type SoftTarget<'a> = &'a dyn Fn(&Target) -> Option<Vec<usize>>;
 
 /// Loss of the five heads over a batch.
 pub(super) fn tasks(
@@ -36,9 +34,9 @@ pub(super) fn tasks(
         let labels = logits.size()[1] as usize;
         let (mut wanted, mut parts) = (vec![0.0f32; rows.len() * labels], vec![0.0f32; rows.len()]);
         for (row, sample) in rows.iter().enumerate() {
-            if let Some((truth, part)) = of(&sample.target) {
+            if let Some(truth) = of(&sample.target) {
                 spread(&mut wanted[row * labels..(row + 1) * labels], &truth);
-                parts[row] = part * sample.weight;
+                parts[row] = sample.weight;
             }
         }
         let wanted = Tensor::from_slice(&wanted).f_view([rows.len() as i64, labels as i64])?;
@@ -61,14 +59,13 @@ pub(super) fn tasks(
         weighted(&each.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?, &parts)
     };
     let total = [
-        soft(sentiment, &|target| target.sentiment.map(|label| (vec![label], 1.0)))?
+        soft(sentiment, &|target| target.sentiment.map(|label| vec![label]))?
             .f_mul_scalar(weights.sentiment)?,
-        soft(intents, &|target| target.intents.clone().map(|labels| (labels, 1.0)))?
-            .f_mul_scalar(weights.intents)?,
+        soft(intents, &|target| target.intents.clone())?.f_mul_scalar(weights.intents)?,
         soft(stage, &|target| match target.stage {
             StageTarget::Unknown => None,
-            StageTarget::Nobody => Some((Vec::new(), NOBODY)),
-            StageTarget::At(label) => Some((vec![label], 1.0)),
+            StageTarget::Nobody => Some(Vec::new()),
+            StageTarget::At(label) => Some(vec![label]),
         })?
         .f_mul_scalar(weights.stage)?,
         independent(emotions, &|target| target.emotions.clone())?.f_mul_scalar(weights.emotions)?,
@@ -83,14 +80,11 @@ fn weighted(each: &Tensor, parts: &[f32]) -> Result<Tensor, TrainError> {
     Ok(each.f_mul(&Tensor::from_slice(parts))?.f_sum(Kind::Float)?.f_div_scalar(parts.len().max(1) as f64)?)
 }
 
-/// Puts a distribution over the labels: most on the first of `truth`, evenly when it is empty.
+/// Puts a distribution over the labels: most on the first of `truth`, on the last label when it is empty.
 fn spread(wanted: &mut [f32], truth: &[usize]) {
-    let even = 1.0 / wanted.len() as f32;
-    if truth.is_empty() {
-        wanted.fill(even);
-        return;
-    }
-    wanted.fill(SMOOTHING * even);
+    let last = [wanted.len().saturating_sub(1)];
+    let truth = if truth.is_empty() { &last } else { truth };
+    wanted.fill(SMOOTHING / wanted.len() as f32);
     let rest = truth.len() - 1;
     for (rank, label) in truth.iter().enumerate() {
         let part = match (rank, rest) {

@@ -10,7 +10,7 @@ use super::target::{Row, StageTarget, Target};
 use crate::nlp::cues::Cues;
 use crate::nlp::decode::{decode, sigmoid};
 use crate::nlp::engine::{Engine, WindowOutput};
-use crate::nlp::labels::INTENTS;
+use crate::nlp::labels::{INTENTS, NONE};
 use crate::nlp::pack::{Heads, Pack};
 use crate::nlp::tokens::Tokens;
 use crate::nlp::torch::{TorchEngine, TorchOptions};
@@ -93,12 +93,14 @@ pub(super) fn as_they_are(heads: &Heads, answered: &[Answered<'_>]) -> Results {
 
 fn summaries(heads: &Heads, judged: BTreeMap<(String, &str), Tally>) -> Results {
     let mut stages = heads.stage.labels.clone();
-    stages.push("-".to_owned());
+    if !stages.iter().any(|label| label == NONE) {
+        stages.push(NONE.to_owned());
+    }
     judged
         .into_iter()
         .map(|((language, task), tally)| {
             let labels = match task {
-                "sentiment" => &heads.sentiment.labels,
+                "sentiment" | "sentiment-of-posts" => &heads.sentiment.labels,
                 "stage" => &stages,
                 "emotions" => &heads.emotions.labels,
                 "signals" => &heads.signals.labels,
@@ -158,9 +160,11 @@ fn judge(heads: &Heads, row: &Answered<'_>, judged: &mut BTreeMap<(String, &'sta
     if let Some(truth) = row.target().sentiment {
         let (label, confidence) = decoded.sentiment_label();
         let predicted = heads.sentiment.labels.iter().position(|name| name == label.as_str()).unwrap_or(0);
-        tally("sentiment", Judged { truth, predicted, confidence });
+        let task = if row.target().intents.is_some() { "sentiment" } else { "sentiment-of-posts" };
+        tally(task, Judged { truth, predicted, confidence });
     }
-    let nobody = heads.stage.labels.len();
+    let nobody =
+        heads.stage.labels.iter().position(|label| label == NONE).unwrap_or(heads.stage.labels.len());
     let truth = match row.target().stage {
         StageTarget::At(label) => Some(label),
         StageTarget::Nobody => Some(nobody),

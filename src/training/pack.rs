@@ -17,8 +17,8 @@ use super::target::StageTarget;
 use super::tune::{Tuned, core_heads};
 use super::{TrainError, calibrate, file};
 use crate::nlp::decode::softmax;
-use crate::nlp::labels::INTENTS;
-use crate::nlp::pack::{Heads, Pack, PackManifest, TrainingData};
+use crate::nlp::labels::{INTENTS, NONE};
+use crate::nlp::pack::{Heads, Pack, PackManifest, SoftmaxHead, TrainingData};
 
 const FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
 
@@ -132,8 +132,12 @@ pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
         .iter()
         .filter_map(|row| Some((row.output.intents.as_slice(), row.target().intents.as_deref()?)))
         .collect();
-    let first: Vec<(&[f32], usize)> =
-        intents.iter().filter_map(|(logits, labels)| Some((*logits, *labels.first()?))).collect();
+    let none = |head: &SoftmaxHead| head.labels.iter().position(|label| label == NONE);
+    let nothing = none(&heads.intents);
+    let first: Vec<(&[f32], usize)> = intents
+        .iter()
+        .filter_map(|(logits, labels)| Some((*logits, labels.first().copied().or(nothing)?)))
+        .collect();
     heads.intents.temperature = calibrate::temperature(&heads.intents, &first);
     // Abstaining counts as `other`, so it is right where the truth is `other` or nothing.
     let other = INTENTS.iter().position(|label| *label == "other");
@@ -144,17 +148,20 @@ pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
             (softmax(&heads.intents, logits), truth)
         })
         .collect();
-    heads.intents.threshold = calibrate::abstain_threshold(&rows);
-    heads.intents.abstention_confidence = calibrate::abstention_confidence(heads.intents.threshold, &rows);
+    heads.intents.threshold = calibrate::abstain_threshold(nothing, &rows);
+    heads.intents.abstention_confidence =
+        calibrate::abstention_confidence(heads.intents.threshold, nothing, &rows);
     let rows: Vec<(Vec<f32>, &[usize])> =
         intents.iter().map(|(logits, labels)| (softmax(&heads.intents, logits), *labels)).collect();
-    heads.intents.secondary_threshold = calibrate::secondary_threshold(&rows);
+    heads.intents.secondary_threshold = calibrate::secondary_threshold(nothing, &rows);
 
+    let nobody = none(&heads.stage);
     let stage: Vec<(&[f32], usize)> = answered
         .iter()
         .filter_map(|row| match row.target().stage {
             StageTarget::At(label) => Some((row.output.stage.as_slice(), label)),
-            StageTarget::Nobody | StageTarget::Unknown => None,
+            StageTarget::Nobody => Some((row.output.stage.as_slice(), nobody?)),
+            StageTarget::Unknown => None,
         })
         .collect();
     heads.stage.temperature = calibrate::temperature(&heads.stage, &stage);
@@ -169,8 +176,9 @@ pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
             Some((softmax(&heads.stage, &row.output.stage), truth))
         })
         .collect();
-    heads.stage.threshold = calibrate::abstain_threshold(&rows);
-    heads.stage.abstention_confidence = calibrate::abstention_confidence(heads.stage.threshold, &rows);
+    heads.stage.threshold = calibrate::abstain_threshold(nobody, &rows);
+    heads.stage.abstention_confidence =
+        calibrate::abstention_confidence(heads.stage.threshold, nobody, &rows);
 
     let emotions: Vec<(&[f32], &[usize])> = answered
         .iter()

@@ -171,6 +171,11 @@ pub struct Auxiliary {
     pub format: Format,
     /// Part of a row in the loss.
     pub weight: f32,
+    /// Every so many rows of the files, from the first, takes no part, so that the encoder can be measured on those.
+    pub aside: Option<usize>,
+    /// How often each row counts in one pass.
+    #[serde(default = "one")]
+    pub repeat: usize,
     /// Most rows of one label.
     pub per_label: Option<usize>,
     /// Most words.
@@ -197,6 +202,8 @@ pub struct Source {
     pub format: Format,
     /// Part of a row in the loss.
     pub weight: f32,
+    /// Every so many rows of the files, from the first, takes no part, so that the encoder can be measured on those.
+    pub aside: Option<usize>,
     /// Most rows taken, at random; none for all.
     pub limit: Option<usize>,
     /// Most rows of one label of the set.
@@ -286,6 +293,11 @@ impl Recipe {
         let counts = [self.align.batch, self.tune.batch, self.align.english_every, self.tune.align_every];
         if counts.contains(&0) {
             return Err("batch, english_every and align_every must be at least 1".to_owned());
+        }
+        let asides = self.tune.source.iter().map(|source| source.aside);
+        let asides = asides.chain(self.tune.auxiliary.iter().map(|source| source.aside));
+        if asides.flatten().any(|aside| aside < 2) {
+            return Err("aside must be at least 2".to_owned());
         }
         for source in &self.tune.source {
             let targets =

@@ -25,6 +25,7 @@ pub struct Taken {
 /// Reads a source. The order of the rows depends on `seed` only.
 pub fn read(data: &Path, source: &Source, seed: u64) -> Result<Taken, TrainError> {
     let mut pairs = read_cells(data, &source.files, &source.format)?;
+    put_aside(&mut pairs, source.aside);
     let read = pairs.len();
     let seen_labels: HashSet<&str> = pairs.iter().flat_map(|(_, label)| parts(source, label)).collect();
     if let Some(unseen) = source.map.keys().find(|label| !seen_labels.contains(label.as_str())) {
@@ -72,6 +73,7 @@ pub struct Kept {
 /// Reads a set with its own labels. The order of the rows depends on `seed` only.
 pub fn read_auxiliary(data: &Path, source: &Auxiliary, seed: u64) -> Result<Kept, TrainError> {
     let mut pairs = read_cells(data, &source.files, &source.format)?;
+    put_aside(&mut pairs, source.aside);
     Shuffle::new(seed).shuffle(&mut pairs);
     let mut by_label: HashMap<String, usize> = HashMap::new();
     let mut seen = HashSet::new();
@@ -107,6 +109,12 @@ fn read_cells(data: &Path, files: &[String], format: &Format) -> Result<Vec<(Str
         pairs.extend(cells(&path, &text, format)?);
     }
     Ok(pairs)
+}
+
+fn put_aside<T>(rows: &mut Vec<T>, every: Option<usize>) {
+    let Some(every) = every else { return };
+    let mut places = 0..rows.len();
+    rows.retain(|_| places.next().is_some_and(|place| place % every != 0));
 }
 
 /// The labels in one cell.
@@ -265,6 +273,15 @@ mod tests {
             "format={kind='lines',delimiter=';',header=false,cells=3,text=2,label=1}\n[map]\nnegative='sentiment=negative'\n",
         );
         assert_eq!(taken.rows[0].text, "bad; really bad");
+    }
+
+    #[test]
+    fn every_so_many_rows_are_put_aside_before_anything_else() {
+        let format = "format={kind='csv',text='text',label='label'}\naside=2\n[map]\na='sentiment=neutral'\n";
+        let taken = take("text,label\none,a\ntwo,a\nthree,a\nfour,a\nfive,a\n", format);
+        let mut texts: Vec<&str> = taken.rows.iter().map(|row| row.text.as_str()).collect();
+        texts.sort_unstable();
+        assert_eq!(texts, ["four", "two"]);
     }
 
     #[test]

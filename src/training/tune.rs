@@ -16,7 +16,7 @@ use super::recipe::Recipe;
 use super::student::{Student, kinds};
 use super::target::{Row, Target};
 use super::{Progress, Shuffle, TrainError, align, file, sources};
-use crate::nlp::labels::{Emotion, INTENTS, SentimentLabel, SignalKind, Stage};
+use crate::nlp::labels::{Emotion, INTENTS, NONE, SentimentLabel, SignalKind, Stage};
 use crate::nlp::pack::{Heads, SigmoidHead, SoftmaxHead, TrainingData};
 use crate::nlp::tokens::Tokens;
 use crate::nlp::torch::bert::{TaskHeads, normalise};
@@ -47,8 +47,8 @@ pub fn core_heads() -> Heads {
     let of = |all: Vec<&str>| names(&all);
     Heads {
         sentiment: softmax(of(SentimentLabel::ALL.iter().map(|label| label.as_str()).collect())),
-        intents: softmax(names(&INTENTS)),
-        stage: softmax(of(Stage::ALL.iter().map(|label| label.as_str()).collect())),
+        intents: softmax(names(&INTENTS).into_iter().chain([NONE.to_owned()]).collect()),
+        stage: softmax(of(Stage::ALL.iter().map(|label| label.as_str()).chain([NONE]).collect())),
         emotions: sigmoid(of(Emotion::ALL.iter().map(|label| label.as_str()).collect())),
         signals: sigmoid(of(SignalKind::ALL.iter().map(|label| label.as_str()).collect())),
     }
@@ -204,6 +204,7 @@ fn mix(recipe: &Recipe, data: &Path, own: Own<'_>, tokens: &Tokens) -> Result<Mi
     }
     for (number, source) in settings.auxiliary.iter().enumerate() {
         let kept = sources::read_auxiliary(data, source, recipe.seed)?;
+        let first = mix.samples.len();
         for (text, label) in &kept.rows {
             mix.samples.push(Sample {
                 ids: first_window(tokens, text)?,
@@ -212,10 +213,13 @@ fn mix(recipe: &Recipe, data: &Path, own: Own<'_>, tokens: &Tokens) -> Result<Mi
                 auxiliary: Some((number, *label)),
             });
         }
+        for _ in 1..source.repeat {
+            mix.draws.extend(first..mix.samples.len());
+        }
         mix.auxiliary.push(kept.labels.len());
         mix.used.push(note(&source.name, &source.licence, &source.used_for, kept.rows.len()));
     }
-    mix.draws = (0..mix.samples.len()).collect();
+    mix.draws.extend(0..mix.samples.len());
     for _ in 1..settings.own_repeat {
         mix.draws.extend(0..own);
     }

@@ -2,14 +2,11 @@
 
 use super::Fault;
 use crate::config::Replacement;
-use crate::nlp::labels::{Emotion, INTENTS, LabelKind, SentimentLabel, SignalKind, Stage};
+use crate::nlp::labels::{Emotion, INTENTS, LabelKind, NONE, SentimentLabel, SignalKind, Stage};
 use crate::nlp::pack::{Heads, SigmoidHead, SoftmaxHead};
 
 /// The target of a label that says nothing: of emotions and signals it is not read, as the stage it places nobody.
-pub const NOWHERE: &str = "-";
-
-/// What a stage head calls it.
-const NONE: &str = "none";
+pub const NOWHERE: &str = NONE;
 
 /// So far below the others lies the logit of a label that is not there, times the temperature; finite, since engines
 /// promise finite numbers.
@@ -72,7 +69,11 @@ impl Head {
         match self {
             Self::Sentiment => SentimentLabel::ALL.iter().map(ToString::to_string).collect(),
             Self::Intents => {
-                let own = heads.intents.labels.iter().filter(|label| !INTENTS.contains(&label.as_str()));
+                let own = heads
+                    .intents
+                    .labels
+                    .iter()
+                    .filter(|label| *label != NONE && !INTENTS.contains(&label.as_str()));
                 names(&INTENTS).into_iter().chain(own.cloned()).collect()
             }
             Self::Stage => Stage::ALL.iter().map(ToString::to_string).collect(),
@@ -157,11 +158,6 @@ impl Mapped {
             let (read, named) = (!places.is_empty(), label != NOWHERE);
             if head.independent() { read && named } else { read || named }
         });
-        for (label, _) in &mut labels {
-            if label == NOWHERE {
-                NONE.clone_into(label);
-            }
-        }
         if !head.independent() && found < 2 {
             return Err(Fault::OneLabel { found, head });
         }

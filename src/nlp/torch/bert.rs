@@ -147,6 +147,15 @@ impl Bert {
 
     /// Hidden states from what [`Bert::embed`] gives.
     pub fn encode(&self, embedded: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, TchError> {
+        Ok(self.encode_through(embedded, mask)?.0)
+    }
+
+    /// The same, and the hidden states after [`inner_layer`].
+    pub fn encode_through(
+        &self,
+        embedded: &Tensor,
+        mask: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor), TchError> {
         let (batch, length, hidden) = embedded.size3()?;
         let mut stream = self.thinned(embedded.f_to_kind(self.kinds.stream)?)?;
         // tch 0.17 cannot leave the mask of attention out: nothing padded is a mask of zeros.
@@ -155,7 +164,9 @@ impl Bert {
             None => Tensor::f_zeros([1, 1, 1, length], (self.kinds.matmul, embedded.device()))?,
         };
         let bias = bias.f_expand([batch, self.heads, length, length], false)?;
-        for layer in &self.layers {
+        let tapped = inner_layer(self.layers.len());
+        let mut inner = stream.shallow_clone();
+        for (number, layer) in self.layers.iter().enumerate() {
             let qkv = layer.qkv.linear(&stream.f_to_kind(self.kinds.matmul)?)?;
             let parts = qkv
                 .f_view([batch, length, 3, self.heads, hidden / self.heads])?
@@ -172,12 +183,21 @@ impl Bert {
             let context = context.f_transpose(1, 2)?.f_reshape([batch, length, hidden])?;
             let attended = self.thinned(layer.attended.linear(&context)?)?;
             stream = layer.attention_norm.norm(&stream.f_add(&attended)?)?;
-            let inner = layer.up.linear(&stream.f_to_kind(self.kinds.matmul)?)?.f_gelu("none")?;
-            let outer = self.thinned(layer.down.linear(&inner)?)?;
+            let widened = layer.up.linear(&stream.f_to_kind(self.kinds.matmul)?)?.f_gelu("none")?;
+            let outer = self.thinned(layer.down.linear(&widened)?)?;
             stream = layer.output_norm.norm(&stream.f_add(&outer)?)?;
+            if number == tapped {
+                inner = stream.shallow_clone();
+            }
         }
-        Ok(stream)
+        Ok((stream, inner))
     }
+}
+
+/// Which of so many layers, from 0, tells best what texts are about before the last ones turn to the pack's own labels: the
+/// last of the first two thirds.
+pub fn inner_layer(layers: usize) -> usize {
+    (layers * 2 / 3).saturating_sub(1)
 }
 
 fn additive(mask: &Tensor, kind: Kind) -> Result<Tensor, TchError> {

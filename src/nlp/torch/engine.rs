@@ -8,7 +8,9 @@ use rust_bert::bert::{BertConfig, BertEmbeddings, BertModel};
 use tch::{Device, Kind, TchError, Tensor, nn};
 
 use super::batch::{answer, padded, plan};
-use super::bert::{Bert, Kinds, TaskHeads, WORD_EMBEDDINGS, mean_pool, normalise, pad, reference};
+use super::bert::{
+    Bert, Kinds, TaskHeads, WORD_EMBEDDINGS, inner_layer, mean_pool, normalise, pad, reference,
+};
 use crate::nlp::engine::{Engine, EngineError, Target, Window, WindowOutput};
 use crate::nlp::pack::{Pack, PackError};
 
@@ -80,6 +82,7 @@ impl TorchEngine {
 
     fn build(config: &BertConfig, pack: &Pack, options: TorchOptions) -> Result<Self, String> {
         let failed = |error: TchError| error.to_string();
+        let config = &BertConfig { output_hidden_states: Some(true), ..config.clone() };
         let mut store = nn::VarStore::new(Device::Cpu);
         let model = reference(&store.root(), config);
         let heads = TaskHeads::new(&store.root(), config.hidden_size, &pack.manifest.heads);
@@ -119,37 +122,41 @@ impl TorchEngine {
         let longest = sequences.iter().map(|ids| ids.len()).max().unwrap_or(0);
         let length = padded(longest).min(self.positions);
         let (ids, mask) = pad(&sequences, length)?;
-        let hidden = match &self.reference {
+        let (hidden, inner) = match &self.reference {
             Some(model) => {
                 let numbers = mask.as_ref().map(|mask| mask.f_to_kind(Kind::Int64)).transpose()?;
-                model
+                let output = model
                     .forward_t(Some(&ids), numbers.as_ref(), None, None, None, None, None, false)
-                    .map_err(|error| TchError::Torch(error.to_string()))?
-                    .hidden_state
+                    .map_err(|error| TchError::Torch(error.to_string()))?;
+                let layers = output.all_hidden_states.unwrap_or_default();
+                let inner = layers.get(inner_layer(layers.len())).map(Tensor::shallow_clone);
+                (output.hidden_state, inner.ok_or_else(|| TchError::Torch("no inner layer".to_owned()))?)
             }
             None => {
                 let words = Tensor::f_embedding(&self.words, &ids, -1, false, false)?;
-                self.bert.forward(&words, mask.as_ref())?
+                self.bert.encode_through(&self.bert.embed(&words)?, mask.as_ref())?
             }
         };
         let pooled = mean_pool(&hidden, mask.as_ref())?;
         let [sentiment, intents, stage, emotions, signals] = self.heads.forward(&pooled)?;
-        let columns = [sentiment, intents, stage, emotions, signals, normalise(&pooled)?];
-        let [sentiment, intents, stage, emotions, signals, embedding] =
+        let inner = normalise(&mean_pool(&inner, mask.as_ref())?)?;
+        let columns = [sentiment, intents, stage, emotions, signals, normalise(&pooled)?, inner];
+        let [sentiment, intents, stage, emotions, signals, embedding, inner] =
             columns.map(Vec::<Vec<f32>>::try_from);
         let heads = [sentiment?, intents?, stage?, emotions?, signals?];
         let [sentiment, intents, stage, emotions, signals] = heads.map(Vec::into_iter);
         let outputs =
-            embedding?.into_iter().zip(sentiment).zip(intents).zip(stage).zip(emotions).zip(signals).map(
-                |(((((embedding, sentiment), intents), stage), emotions), signals)| WindowOutput {
-                    sentiment,
-                    intents,
-                    stage,
-                    emotions,
-                    signals,
-                    embedding,
-                },
-            );
+            embedding?
+                .into_iter()
+                .zip(inner?)
+                .zip(sentiment)
+                .zip(intents)
+                .zip(stage)
+                .zip(emotions)
+                .zip(signals)
+                .map(|((((((embedding, inner), sentiment), intents), stage), emotions), signals)| {
+                    WindowOutput { sentiment, intents, stage, emotions, signals, embedding, inner }
+                });
         Ok(outputs.collect())
     }
 }
@@ -218,6 +225,7 @@ fn finite(output: WindowOutput) -> Result<WindowOutput, EngineError> {
         &output.emotions,
         &output.signals,
         &output.embedding,
+        &output.inner,
     ];
     if parts.iter().all(|part| part.iter().all(|value| value.is_finite())) {
         return Ok(output);

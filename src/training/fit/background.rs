@@ -1,14 +1,30 @@
 //! What customers write about anything: generic texts that stand for what is outside the user's intents, and which of
 //! them may. Reads no file; the texts are part of the program.
 
+use std::collections::BTreeMap;
+
 use super::linear::{Matrix, dot};
+use crate::nlp::language::{LanguageGuesser, UnknownLanguage};
 
 /// One text a line, English and Italian half and half: all core intents, small talk and what is none of them.
 const TEXTS: &str = include_str!("background.txt");
 
-/// The texts.
-pub fn texts() -> impl Iterator<Item = &'static str> {
-    TEXTS.lines()
+/// Share of the examples from which their language counts as one of theirs.
+const SOME: f64 = 0.05;
+
+/// The texts in the languages of the examples, or all when those are neither English nor Italian. Texts of another language
+/// would teach the fit to refuse that language, whatever it says.
+pub fn texts<'a>(examples: impl IntoIterator<Item = &'a str>) -> Result<Vec<&'static str>, UnknownLanguage> {
+    let guesser = LanguageGuesser::new(&["en".to_owned(), "it".to_owned()], "en")?;
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for example in examples {
+        *counts.entry(guesser.guess(example, None).code).or_default() += 1;
+    }
+    let all: usize = counts.values().sum();
+    counts.retain(|_, count| *count as f64 >= SOME * all as f64);
+    let own: Vec<&str> =
+        TEXTS.lines().filter(|text| counts.contains_key(&guesser.guess(text, None).code)).collect();
+    Ok(if own.is_empty() { TEXTS.lines().collect() } else { own })
 }
 
 /// The rows of `background` that stand for what is outside: all but those as near to the centroid of an intent as its own
@@ -72,10 +88,25 @@ mod tests {
 
     #[test]
     fn the_texts_are_many_short_and_all_different() {
-        let all: Vec<&str> = texts().collect();
+        let all: Vec<&str> = TEXTS.lines().collect();
         assert_eq!(all.len(), 300);
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 300);
         assert!(all.iter().all(|text| (10..=120).contains(&text.chars().count()) && text.trim() == *text));
+    }
+
+    #[test]
+    fn the_texts_speak_the_languages_of_the_examples() {
+        let (english, italian) =
+            ("where is my parcel, it never came", "dov'è il mio pacco, non è mai arrivato");
+        let count = |examples: &[&str]| texts(examples.iter().copied()).unwrap().len();
+        let (of_english, of_italian) = (count(&[english; 9]), count(&[italian; 9]));
+        assert!((140..=160).contains(&of_english), "{of_english}");
+        assert_eq!(of_english + of_italian, 300);
+        assert_eq!(count(&[english, italian]), 300);
+        let mut few = vec![english; 99];
+        few.push(italian);
+        assert_eq!(count(&few), of_english, "one in a hundred is a stray");
+        assert_eq!(count(&[]), 300);
     }
 
     #[test]

@@ -34,6 +34,27 @@ fn both(kinds: Kinds, padded: bool) -> (Tensor, Tensor) {
     })
 }
 
+#[test]
+fn the_inner_layer_is_that_of_rust_bert_too() {
+    assert_eq!([1, 2, 3, 6, 12].map(inner_layer), [0, 0, 1, 3, 7]);
+    tch::manual_seed(5);
+    let config =
+        BertConfig { num_hidden_layers: 3, output_hidden_states: Some(true), ..config() };
+    let store = nn::VarStore::new(Device::Cpu);
+    let model = reference(&store.root(), &config);
+    let (ids, _) = pad(&[&[1, 2, 3, 4, 49]], 5).unwrap();
+    let (expected, last, actual) = tch::no_grad(|| {
+        let output = model.forward_t(Some(&ids), None, None, None, None, None, None, false).unwrap();
+        let variables = store.variables();
+        let bert = Bert::new(&variables, &config, Kinds::F32).unwrap();
+        let words = Tensor::embedding(&variables[WORD_EMBEDDINGS], &ids, -1, false, false);
+        let (_, inner) = bert.encode_through(&bert.embed(&words).unwrap(), None).unwrap();
+        (output.all_hidden_states.unwrap().swap_remove(1), output.hidden_state, inner)
+    });
+    assert!((&expected - &actual).abs().max().double_value(&[]) < 1e-5);
+    assert!((last - actual).abs().max().double_value(&[]) > 0.1, "it is not the last layer");
+}
+
 fn distance(kinds: Kinds, padded: bool) -> f64 {
     let (expected, actual) = both(kinds, padded);
     assert!(expected.abs().max().double_value(&[]) > 0.1, "the outputs say something");
