@@ -41,6 +41,34 @@ fn both_languages_have_rules_for_every_signal() {
     }
 }
 
+/// A rule's own "no" speaks for that rule only; these no rule of the signal may find.
+#[test]
+fn near_misses_are_left_alone_by_every_rule_of_the_signal() {
+    let cues = cues();
+    for (kind, text) in [
+        (SignalKind::Vulnerable, "a phone for my dad, 84"),
+        (SignalKind::Vulnerable, "My daughter passed her driving test"),
+        (SignalKind::Vulnerable, "con la carrozzina come si accede?"),
+        (SignalKind::Vulnerable, "Due adulti e un neonato sul volo delle 7"),
+        (SignalKind::RepeatContact, "third outage this month"),
+        (SignalKind::RepeatContact, "I sent a 44 back, I asked for 41"),
+        (SignalKind::RepeatContact, "Treno in ritardo per tre giorni di fila"),
+        (SignalKind::RepeatContact, "terzo pacco perso"),
+        (SignalKind::Safety, "shocking service, and the card was swallowed"),
+        (SignalKind::Safety, "la vita in trasferta, e che profumo"),
+        (SignalKind::Churn, "I'm out between 1 and 3, leave it next door"),
+        (SignalKind::Churn, "vorrei disdire la prenotazione del tavolo"),
+        (SignalKind::Churn, "mai più senza, compratelo"),
+        (SignalKind::Fraud, "I never ordered this add-on"),
+        (SignalKind::Outage, "l'interruzione è finita, la luce è tornata"),
+        (SignalKind::LegalThreat, "I work at a law office, our terms?"),
+        (SignalKind::AgentRequest, "The manager told me it was free"),
+    ] {
+        let found: Vec<Cue> = cues.find(text).into_iter().filter(|cue| cue.signal == Some(kind)).collect();
+        assert_eq!(found, [], "{text}");
+    }
+}
+
 #[test]
 fn names_are_unique() {
     let cues = cues();
