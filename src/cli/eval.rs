@@ -21,13 +21,13 @@ use crate::training::metrics::{Figures, Judged, figures};
 /// Measure the model on labelled texts.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The file is CSV with the header text,label.\n\nExamples:\n  smista eval --task intent --data labelled.csv\n  smista eval --task sentiment --data labelled.csv --json | jq .macro_f1\n  smista eval --task stage --data models/data --language it\n  smista eval --task signals --data models/data\n  smista eval --task intent --data labelled.csv --intents my-intents"
+    after_help = "The file is CSV with the header text,label; a label of signals is their names parted by spaces, or -.\n\nExamples:\n  smista eval --task intent --data labelled.csv\n  smista eval --task sentiment --data labelled.csv --json | jq .macro_f1\n  smista eval --task stage --data models/data --language it\n  smista eval --task signals --data models/data\n  smista eval --task intent --data labelled.csv --intents my-intents"
 )]
 pub struct Args {
     /// What to judge
     #[arg(long, value_name = "TASK")]
     pub task: Task,
-    /// CSV with the header text,label; or a folder of labelled examples, whose development part is judged (signals: always)
+    /// CSV with the header text,label; or a folder of labelled examples, whose development part is judged
     #[arg(long, value_name = "FILE|DIR")]
     pub data: PathBuf,
     /// Only examples of this language, of a folder

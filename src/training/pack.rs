@@ -116,9 +116,19 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Threats, need and fraud must not be missed: finding them counts more than a false alarm.
+/// What may need a person at once must not be missed: finding it counts more than a false alarm.
 fn beta(signal: &str) -> f64 {
-    if ["legal_threat", "vulnerable", "fraud"].contains(&signal) { 1.5 } else { 1.0 }
+    const WORTHY: [&str; 8] = [
+        "agent_request",
+        "legal_threat",
+        "safety",
+        "vulnerable",
+        "fraud",
+        "churn",
+        "repeat_contact",
+        "outage",
+    ];
+    if WORTHY.contains(&signal) { 1.5 } else { 1.0 }
 }
 
 pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
@@ -260,7 +270,7 @@ fn model_card(manifest: &PackManifest, aligned: &Aligned) -> String {
         );
     }
     card.push_str(
-        "\nSentences of Tatoeba are by the contributors of tatoeba.org.\n\n## Known limits\n\n- Texts longer than a window are read in several windows; figures above are for the first one.\n- Rare signals and emotions have few development examples; their thresholds stay near one half.\n- Indirect and borderline messages, which the examples hold on purpose, are often given the wrong intent or none. Thanks for good service may be read as small talk.\n- Languages other than English and Italian are read only as far as they resemble these.\n- The examples are written, not collected: real traffic will differ, and a tenant should check with `smista eval` on its own texts.\n",
+        "\nSentences of Tatoeba are by the contributors of tatoeba.org.\n\n## Known limits\n\n- Texts longer than a window are read in several windows; figures above are for the first one.\n- Rare signals and emotions have few development examples; their thresholds stay near one half.\n- Indirect and borderline messages, which the examples hold on purpose, are often given the wrong intent or none.\n- Languages other than English and Italian are read only as far as they resemble these.\n- The examples are written, not collected: real traffic will differ, and a tenant should check with `smista eval` on its own texts.\n",
     );
     card
 }

@@ -38,8 +38,7 @@ fn both(kinds: Kinds, padded: bool) -> (Tensor, Tensor) {
 fn the_inner_layer_is_that_of_rust_bert_too() {
     assert_eq!([1, 2, 3, 6, 12].map(inner_layer), [0, 0, 1, 3, 7]);
     tch::manual_seed(5);
-    let config =
-        BertConfig { num_hidden_layers: 3, output_hidden_states: Some(true), ..config() };
+    let config = BertConfig { num_hidden_layers: 3, output_hidden_states: Some(true), ..config() };
     let store = nn::VarStore::new(Device::Cpu);
     let model = reference(&store.root(), &config);
     let (ids, _) = pad(&[&[1, 2, 3, 4, 49]], 5).unwrap();
