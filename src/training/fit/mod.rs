@@ -31,6 +31,9 @@ const PULLS: [f32; 3] = [3.0, 10.0, 30.0];
 const ENOUGH: usize = 30;
 /// Share of right answers that the probability threshold may cost.
 const TORN: f32 = 0.003;
+/// Part of a line of refusal that is kept: texts to come lie further out than examples held back, which were written with the
+/// others, in one language perhaps, or are known to the encoder.
+const MARGIN: f32 = 0.75;
 /// Above so many intents what is outside counts as one of them.
 const FEW_INTENTS: usize = 30;
 
@@ -125,7 +128,7 @@ pub fn fit_intents(task: Task<'_>, progress: &mut dyn FnMut(usize, usize)) -> Re
     let kept: Vec<usize> =
         (0..classes.len()).filter(|at| right[*at] && !held.inside.is_outside(*at)).collect();
     let probability = kept.iter().map(|at| held.inside.probability(*at, temperature)).collect();
-    let min_probability = quantile(probability, TORN).min(0.5) * 0.999;
+    let min_probability = quantile(probability, TORN).min(0.5) * MARGIN;
     let likeness = kept.iter().map(|at| held.inside.likeness[*at]).collect();
     // Where texts outside have a say of their own, no example need be lost to likeness.
     let odd = if outside.rows > 0 { 0 } else { Price::SIMULATED.odd };
@@ -135,6 +138,7 @@ pub fn fit_intents(task: Task<'_>, progress: &mut dyn FnMut(usize, usize)) -> Re
         cut(likeness, &held.outside.likeness[..given.rows], Price { odd, ..Price::TRUE })
     };
 
+    let min_likeness = if min_likeness > 0.0 { min_likeness * MARGIN } else { min_likeness };
     let lines = Lines { temperature, min_probability, min_likeness };
     let answered: Vec<bool> = (0..classes.len()).map(|at| !held.inside.refused(at, lines)).collect();
     let both = answered.iter().zip(&right).filter(|(answered, right)| **answered && **right).count();
