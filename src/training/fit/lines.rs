@@ -44,8 +44,9 @@ pub fn cut(mut right: Vec<f32>, outside: &[f32], price: Price) -> f32 {
 /// What a share of the intents' examples refused weighs against the same share of the texts outside let in.
 const BALANCE: f64 = 1.5;
 
-/// Share of a group of outside texts that is enough to refuse: to catch the last ones costs many of the intents' own.
-const ENOUGH: f32 = 0.8;
+/// Share of the outside texts that is enough to refuse, of those given and of generic ones: to catch the last ones costs many of the
+/// intents' own.
+const ENOUGH: [f32; 2] = [0.8, 0.95];
 
 /// The lead of the best intent over what is outside from which a text is answered: as few as can be of the intents' own
 /// leads (`inside`) below, as many as can be of each group outside, but no more than is [`ENOUGH`] of all of them. A group counts as a
@@ -67,12 +68,13 @@ pub fn lead(inside: &[f32], outside: [&[f32]; 2]) -> f32 {
             best = (worth, f32::midpoint(*value, next));
         }
     }
-    let enough = outside.into_iter().filter(|group| !group.is_empty()).map(|group| {
-        let mut group = group.to_vec();
-        group.sort_by(f32::total_cmp);
-        let last = ((group.len() as f32 * ENOUGH).ceil() as usize).clamp(1, group.len()) - 1;
-        group[last]
-    });
+    let enough =
+        outside.into_iter().zip(ENOUGH).filter(|(group, _)| !group.is_empty()).map(|(group, enough)| {
+            let mut group = group.to_vec();
+            group.sort_by(f32::total_cmp);
+            let last = ((group.len() as f32 * enough).ceil() as usize).clamp(1, group.len()) - 1;
+            group[last]
+        });
     // A hair above the last text that is refused.
     best.1.min(enough.fold(f32::NEG_INFINITY, f32::max) + 1e-3)
 }
