@@ -10,7 +10,7 @@ use crate::nlp::engine::{EngineError, Target, Window};
 use crate::nlp::labels::LabelKind;
 
 /// Points on the way. They go through the encoder as one batch.
-const STEPS: i64 = 6;
+const STEPS: i64 = 16;
 /// What stands for an empty place, `[PAD]`.
 const EMPTY: i64 = 0;
 
