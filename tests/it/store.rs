@@ -675,6 +675,7 @@ async fn nothing_is_kept_for_ever(config: &config::Store) {
         note: None,
     };
     assert!(store.correct(correction).await.unwrap());
+    store.begin_alone(&message.id, "w1").await.unwrap();
     let erased = Subject { customer: Some(unique("c")), identities: Vec::new() };
     store.erase(&erased, &mark_key(), Some(Utc::now())).await.unwrap();
     let tables = async |empty: bool| {

@@ -69,14 +69,15 @@ pub fn lead(inside: &[f32], outside: [&[f32]; 2]) -> f32 {
         }
     }
     let enough =
-        outside.into_iter().zip(ENOUGH).filter(|(group, _)| !group.is_empty()).map(|(group, enough)| {
+        outside.into_iter().zip(ENOUGH).filter(|(group, _)| !group.is_empty()).map(|(group, share)| {
             let mut group = group.to_vec();
             group.sort_by(f32::total_cmp);
-            let last = ((group.len() as f32 * enough).ceil() as usize).clamp(1, group.len()) - 1;
-            group[last]
+            let last = ((group.len() as f32 * share).ceil() as usize).clamp(1, group.len()) - 1;
+            // Between the last text that is refused and whatever comes next.
+            let next = leads.iter().map(|(value, _)| *value).find(|value| *value > group[last]);
+            f32::midpoint(group[last], next.unwrap_or(group[last] + 0.1))
         });
-    // A hair above the last text that is refused.
-    best.1.min(enough.fold(f32::NEG_INFINITY, f32::max) + 1e-3)
+    enough.max_by(f32::total_cmp).map_or(best.1, |enough| best.1.min(enough))
 }
 
 #[cfg(test)]
