@@ -113,6 +113,8 @@ pub struct Store {
     pub customer_days: u16,
     /// Days that erasures are remembered, and late messages of erased customers let go.
     pub erasure_days: u16,
+    /// When two known customers are taken for one.
+    pub merging: Merging,
 }
 
 /// Model pack and inference.
@@ -272,6 +274,20 @@ pub struct Interaction {
     pub identity_key: String,
     /// File that holds the secret; wins over `identity_key`.
     pub identity_key_file: Option<PathBuf>,
+}
+
+/// When two customers that are known each by itself are taken for one person. A conversation that only stands in for an
+/// unknown customer is always joined to the customer it turns out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Merging {
+    /// When one message carries identities of both.
+    #[default]
+    Identities,
+    /// The same, unless the message names its customer: then the producer's word stands.
+    Unnamed,
+    /// Never.
+    Never,
 }
 
 /// The customer's journey.

@@ -110,7 +110,7 @@ impl Journey {
     }
 }
 
-fn key(contact: &Contact) -> (DateTime<Utc>, &str) {
+pub(super) fn key(contact: &Contact) -> (DateTime<Utc>, &str) {
     (contact.at, &contact.message_id)
 }
 
@@ -131,11 +131,17 @@ fn insert(prior: &Journey, contact: &Contact, settings: &FoldSettings) -> Journe
     }
     let at = journey.contacts.partition_point(|other| key(other) < key(contact));
     journey.contacts.insert(at, contact.clone());
+    added_up(journey, settings)
+}
+
+/// The journey of these contacts: what is past the bound goes into the base, the rest is added up from there.
+pub(super) fn added_up(mut journey: Journey, settings: &FoldSettings) -> Journey {
     let excess = journey.contacts.len().saturating_sub(settings.max_contacts.max(1));
     for dropped in journey.contacts.drain(..excess).collect::<Vec<_>>() {
-        let mut standing = journey.base.take().map(|base| base.standing).unwrap_or_default();
+        let Base { mut standing, contacts, .. } = journey.base.take().map(|base| *base).unwrap_or_default();
         step(&mut standing, &dropped, settings);
-        journey.base = Some(Box::new(Base { through: (dropped.at, dropped.message_id), standing }));
+        let through = (dropped.at, dropped.message_id);
+        journey.base = Some(Box::new(Base { through, contacts: contacts + 1, standing }));
     }
     let mut standing = journey.base.as_ref().map(|base| base.standing.clone()).unwrap_or_default();
     for contact in &journey.contacts {
@@ -153,7 +159,7 @@ fn insert(prior: &Journey, contact: &Contact, settings: &FoldSettings) -> Journe
 
 /// Adds one contact up. Depends on nothing but the standing and the contact, so that dropping old contacts into the
 /// base changes no result.
-fn step(standing: &mut Standing, contact: &Contact, settings: &FoldSettings) {
+pub(super) fn step(standing: &mut Standing, contact: &Contact, settings: &FoldSettings) {
     if contact.counts() {
         experience::apply(standing, contact, settings.experience_half_life_days);
         stage::apply(standing, contact);

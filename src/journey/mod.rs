@@ -10,6 +10,7 @@ mod cues;
 mod experience;
 pub mod fold;
 mod goals;
+mod merge;
 pub mod model;
 mod names;
 mod promises;
@@ -18,6 +19,7 @@ mod stage;
 mod vector;
 
 pub use fold::{FoldSettings, Folded, fold};
+pub use merge::merge;
 pub use model::{Change, Contact, Journey, JourneyView};
 
 #[cfg(test)]

@@ -105,10 +105,13 @@ pub struct Journey {
 }
 
 /// The end of the history that was dropped. A contact from before it can no longer be folded in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Base {
     /// `(at, message_id)` of the last contact dropped.
     pub through: (DateTime<Utc>, String),
+    /// How many were dropped.
+    #[serde(default)]
+    pub contacts: u64,
     /// What they added up to.
     pub standing: Standing,
 }
@@ -222,6 +225,12 @@ pub enum Change {
         /// Days since the first of them.
         days: f32,
     },
+    /// Others turned out to be this customer: their names lead here from now on, and their histories are part of this
+    /// one.
+    CustomersMerged {
+        /// Their former keys.
+        former: Vec<String>,
+    },
     /// A follow-up is due.
     FollowUpDue {
         /// What.
@@ -238,6 +247,7 @@ impl Change {
             Self::GoalOpened { .. } => "goal_opened",
             Self::GoalClosed { .. } => "goal_closed",
             Self::RepeatContact { .. } => "repeat_contact",
+            Self::CustomersMerged { .. } => "customers_merged",
             Self::FollowUpDue { .. } => "follow_up_due",
         }
     }

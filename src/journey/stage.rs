@@ -9,7 +9,7 @@ use super::model::{Contact, Standing, Transition};
 use crate::nlp::labels::Stage;
 
 /// Changes of stage kept.
-const HISTORY: usize = 32;
+pub(super) const HISTORY: usize = 32;
 
 /// Which way it goes from one stage to another; the same when there was none before.
 pub(super) fn transition(from: Option<Stage>, to: Stage) -> Transition {

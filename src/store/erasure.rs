@@ -300,7 +300,10 @@ async fn counted(link: &mut dyn Link, sql: &'static str, params: &[Param<'_>]) -
 /// Whom the subject is known as: the id, whom the identities are bound to, and conversations that still stand in.
 async fn find(link: &mut dyn Link, subject: &Subject) -> Result<Found, StoreError> {
     let mut found = Found { identities: subject.identities.iter().cloned().collect(), ..Found::default() };
-    found.customers.extend(subject.customer.clone());
+    if let Some(customer) = &subject.customer {
+        found.customers.insert(customer.clone());
+        names(link, &mut found).await?;
+    }
     for identity in &subject.identities {
         let bound = link
             .rows("SELECT customer, stand_in FROM identities WHERE identity = $1", &[Text(identity)])
@@ -308,7 +311,7 @@ async fn find(link: &mut dyn Link, subject: &Subject) -> Result<Found, StoreErro
         for row in bound {
             let [customer, stand_in] = cells(row)?;
             let (customer, stands_in) = (customer.text()?, stand_in.int()? == 1);
-            let other = subject.customer.as_ref().is_some_and(|named| *named != customer);
+            let other = subject.customer.is_some() && !found.customers.contains(&customer);
             if other && !stands_in {
                 found.shared_with.push(customer);
             } else {
@@ -316,20 +319,43 @@ async fn find(link: &mut dyn Link, subject: &Subject) -> Result<Found, StoreErro
             }
         }
     }
-    let mut waiting: Vec<String> = found.customers.iter().cloned().collect();
-    while let Some(customer) = waiting.pop() {
+    let mut followed = BTreeSet::new();
+    loop {
+        names(link, &mut found).await?;
+        let Some(customer) = found.customers.difference(&followed).next().cloned() else { break };
         for conversation in follow(link, &customer, &mut found).await? {
             let stands_in = "SELECT COUNT(*) FROM customers WHERE customer = $1 AND stand_in = 1";
             if !found.customers.contains(&conversation)
                 && counted(link, stands_in, &[Text(&conversation)]).await? > 0
             {
                 found.customers.insert(conversation.clone());
-                waiting.push(conversation.clone());
             }
             found.conversations.insert(conversation);
         }
+        followed.insert(customer);
     }
     Ok(found)
+}
+
+/// The names that lead to the customers found, and those that theirs lead to: all are one person's. What a customer who
+/// was merged is called may be a conversation.
+async fn names(link: &mut dyn Link, found: &mut Found) -> Result<(), StoreError> {
+    let mut waiting: Vec<String> = found.customers.iter().cloned().collect();
+    while let Some(customer) = waiting.pop() {
+        let sql = "SELECT customer, merged_into FROM customers \
+            WHERE (customer = $1 OR merged_into = $1) AND merged_into IS NOT NULL";
+        for row in link.rows(sql, &[Text(&customer)]).await? {
+            let [former, present]: [Cell; 2] = cells(row)?;
+            let former = former.text()?;
+            found.conversations.insert(former.clone());
+            for name in [former, present.text()?] {
+                if found.customers.insert(name.clone()) {
+                    waiting.push(name);
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Everything bound to one customer, and the conversations among it.

@@ -4,8 +4,9 @@
 mod attendance;
 mod correction;
 mod erasure;
-mod identity;
+pub(crate) mod identity;
 mod link;
+mod merge;
 mod postgres;
 mod sql;
 pub mod sqlite;
@@ -26,6 +27,7 @@ use crate::routing::Decision;
 pub use attendance::Attendance;
 pub use correction::{Corrected, Correction};
 pub use erasure::{Erased, Kind, MarkKey, Subject, Traces};
+pub use identity::Owner;
 
 /// A customer's state as stored. `epoch` rises with every commit; a commit against an older epoch is refused, so a
 /// stale worker cannot overwrite.
@@ -71,8 +73,11 @@ pub enum Destination {
 pub struct Effect {
     /// The redacted interaction, kept for replay.
     pub interaction: Interaction,
-    /// The customer's state before (its epoch guards the commit; its journey is kept for replay).
+    /// The customer's state before (its epoch guards the commit; its journey is kept for replay), the histories of whom
+    /// it absorbs folded in.
     pub before: CustomerState,
+    /// Customers who turn out to be this one, as they were loaded: with this commit their names lead to it.
+    pub absorbed: Vec<CustomerState>,
     /// The journey after.
     pub after: Journey,
     /// The decision.
@@ -90,7 +95,7 @@ pub enum Committed {
     New,
     /// The message was decided before; nothing was written. These are its outbox rows that may still need sending.
     Duplicate(Box<Decision>, Vec<OutboxMessage>),
-    /// Another worker changed the customer first: load again, fold again.
+    /// Another worker changed the customer first, or merged it into another: look up again, load again, fold again.
     Stale,
     /// Its customer was erased and it came late: nothing was written, and nothing of it is kept.
     Erased,
@@ -135,15 +140,16 @@ impl StoreError {
 pub trait Store: Send + Sync {
     /// Whose message it is: the customer id given, else whom the conversation or one of the identity hashes is known
     /// to belong to, else the conversation itself, which stands in until its customer turns up. Unknown identities are
-    /// bound to the answer before it is given, so that two messages of one unknown sender agree on it.
+    /// bound to the answer before it is given, so that two messages of one unknown sender agree on it. Who turns out
+    /// to be the same customer is told; the merge itself is part of the message's commit ([`Effect::absorbed`]).
     async fn resolve_customer(
         &self,
         customer_id: Option<&str>,
         conversation_id: &str,
         identities: &[String],
-    ) -> Result<String, StoreError>;
+    ) -> Result<Owner, StoreError>;
 
-    /// The customer's state; the empty state at epoch 0 when unknown.
+    /// The customer's state; the empty state at epoch 0 when unknown or merged into another.
     async fn customer(&self, customer: &str) -> Result<CustomerState, StoreError>;
 
     /// The decision of a message and its outbox rows not yet confirmed, if it was decided before.
@@ -236,17 +242,22 @@ pub struct Forgotten {
     pub erasures: u64,
 }
 
-/// How long what has no message is kept.
+/// How long what has no message is kept, and when two customers are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Keep {
     customers: TimeDelta,
     erasures: TimeDelta,
+    merging: crate::config::Merging,
 }
 
 impl From<&crate::config::Store> for Keep {
     fn from(config: &crate::config::Store) -> Self {
         let days = |days: u16| TimeDelta::days(days.into());
-        Self { customers: days(config.customer_days), erasures: days(config.erasure_days) }
+        Self {
+            customers: days(config.customer_days),
+            erasures: days(config.erasure_days),
+            merging: config.merging,
+        }
     }
 }
 

@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "workers", include_str!("../../migrations/postgres/0003_workers.sql")),
     (4, "erasures", include_str!("../../migrations/postgres/0004_erasures.sql")),
     (5, "alone", include_str!("../../migrations/postgres/0005_alone.sql")),
+    (6, "merged", include_str!("../../migrations/postgres/0006_merged.sql")),
 ];
 
 /// Between two tries to connect.

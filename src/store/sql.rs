@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::attendance::{self, Attendance};
-use super::identity::{self, Binding, Known};
+use super::identity;
 use super::link::{Cell, Database, Link, Param, cells};
 use super::{
     Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, Forgotten, Keep,
-    MarkKey, OutboxMessage, ReplayRecord, Store, StoreError, Subject, erasure,
+    MarkKey, OutboxMessage, Owner, ReplayRecord, Store, StoreError, Subject, erasure, merge,
 };
 use crate::interaction::Interaction;
 use crate::routing::Decision;
@@ -46,6 +46,8 @@ impl<D: Database> SqlStore<D> {
                 if link.execute(FORGET, &[Text(&customer), Int(before)]).await? > 0 {
                     let bound = "DELETE FROM identities WHERE customer = $1";
                     link.execute(bound, &[Text(&customer)]).await?;
+                    let former = "DELETE FROM customers WHERE merged_into = $1";
+                    link.execute(former, &[Text(&customer)]).await?;
                     forgotten += 1;
                 }
             }
@@ -105,35 +107,33 @@ impl<D: Database> Store for SqlStore<D> {
         customer_id: Option<&str>,
         conversation_id: &str,
         identities: &[String],
-    ) -> Result<String, StoreError> {
+    ) -> Result<Owner, StoreError> {
         self.within(async {
             let mut link = self.database.read().await?;
-            let known = known(&mut *link, conversation_id, identities).await?;
+            let known = merge::known(&mut *link, customer_id, conversation_id, identities).await?;
             link.abandon().await?;
-            let plan = identity::plan(customer_id, conversation_id, &known);
-            if plan.is_done() {
-                return Ok(plan.customer);
+            let plan = identity::plan(customer_id, conversation_id, &known, self.keep.merging);
+            if plan.bind.is_empty() {
+                return Ok(plan.owner);
             }
             let mut link = self.database.write().await?;
             for identity in &plan.bind {
                 // Whoever comes second waits here for the first and then finds the identity bound.
-                let params = [Text(identity), Text(&plan.customer), Int(plan.stand_in.into())];
+                let (stand_in, vouched) = (Int(plan.stand_in.into()), Int(customer_id.is_some().into()));
+                let params = [Text(identity), Text(&plan.owner.customer), stand_in, vouched];
                 link.execute(BIND, &params).await?;
             }
-            let known = self::known(&mut *link, conversation_id, identities).await?;
-            let plan = identity::plan(customer_id, conversation_id, &known);
-            for stand_in in &plan.absorb {
-                absorb(&mut *link, stand_in, &plan.customer).await?;
-            }
+            let mut known = merge::known(&mut *link, customer_id, conversation_id, identities).await?;
             link.commit().await?;
-            Ok(plan.customer)
+            known.not_yet(&plan);
+            Ok(identity::plan(customer_id, conversation_id, &known, self.keep.merging).owner)
         })
         .await
     }
 
     async fn customer(&self, customer: &str) -> Result<CustomerState, StoreError> {
-        let rows =
-            self.read("SELECT epoch, journey FROM customers WHERE customer = $1", &[Text(customer)]).await?;
+        let sql = "SELECT epoch, journey FROM customers WHERE customer = $1 AND merged_into IS NULL";
+        let rows = self.read(sql, &[Text(customer)]).await?;
         let mut state = CustomerState { customer: customer.to_owned(), ..CustomerState::default() };
         if let Some(row) = rows.into_iter().next() {
             let [epoch, journey] = cells(row)?;
@@ -407,7 +407,7 @@ impl<D: Database> Store for SqlStore<D> {
     }
 }
 
-const BIND: &str = "INSERT INTO identities (identity, customer, stand_in) VALUES ($1, $2, $3) \
+const BIND: &str = "INSERT INTO identities (identity, customer, stand_in, vouched) VALUES ($1, $2, $3, $4) \
     ON CONFLICT (identity) DO NOTHING";
 
 /// The stand-in mark is that of the customer's row, written just before.
@@ -421,7 +421,8 @@ const INBOX: &str = "INSERT INTO inbox (message_id, customer, decision_id, decid
     ON CONFLICT (message_id) DO NOTHING";
 
 /// Takes the customer's row lock, and changes nothing when another commit came first.
-const UPDATE_CUSTOMER: &str = "UPDATE customers SET epoch = epoch + 1, journey = $2, updated_at = $3 WHERE customer = $1 AND epoch = $4";
+const UPDATE_CUSTOMER: &str = "UPDATE customers SET epoch = epoch + 1, journey = $2, updated_at = $3 \
+    WHERE customer = $1 AND epoch = $4 AND merged_into IS NULL";
 
 const INSERT_CUSTOMER: &str = "INSERT INTO customers (customer, epoch, journey, updated_at, stand_in) \
     SELECT $1, 1, $2, $3, CASE WHEN $4 = 1 OR EXISTS \
@@ -448,7 +449,8 @@ const BEGIN_ALONE: &str =
 const DECIDED: &str = "SELECT d.decision FROM inbox i JOIN decisions d ON d.decision_id = i.decision_id \
     WHERE i.message_id = $1";
 
-const COUNTS: &str = "SELECT (SELECT COUNT(*) FROM customers), (SELECT COUNT(*) FROM inbox), \
+const COUNTS: &str = "SELECT (SELECT COUNT(*) FROM customers WHERE merged_into IS NULL), \
+    (SELECT COUNT(*) FROM inbox), \
     (SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL), \
     (SELECT MIN(created_at) FROM outbox WHERE sent_at IS NULL)";
 
@@ -469,7 +471,7 @@ const PURGE: &str = "DELETE FROM inbox WHERE message_id IN (SELECT i.message_id 
         (SELECT 1 FROM outbox o WHERE o.message_id = i.message_id AND o.sent_at IS NULL) LIMIT $2)";
 
 /// Customers without a message who were not heard from.
-const SILENT: &str = "SELECT c.customer FROM customers c WHERE c.updated_at < $1 \
+const SILENT: &str = "SELECT c.customer FROM customers c WHERE c.updated_at < $1 AND c.merged_into IS NULL \
     AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.customer = c.customer) ORDER BY c.updated_at LIMIT $2";
 
 const FORGET: &str = "DELETE FROM customers WHERE customer = $1 AND updated_at < $2";
@@ -511,6 +513,12 @@ async fn write(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> Result<Writ
         return Ok(Written::Duplicate);
     }
     let conversation = &effect.interaction.conversation_id;
+    // Everybody locks in the order of names.
+    let (first, then): (Vec<_>, Vec<_>) =
+        effect.absorbed.iter().partition(|absorbed| absorbed.customer.as_str() < customer);
+    if !merge::hand_over(link, &first, customer, at).await? {
+        return Ok(Written::Stale);
+    }
     let changed = if effect.before.epoch == 0 {
         let stands_in = effect.interaction.customer_id.is_none() && customer == conversation;
         let row = [Text(customer), Text(&rows.after), at, Int(stands_in.into())];
@@ -519,8 +527,14 @@ async fn write(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> Result<Writ
         let row = [Text(customer), Text(&rows.after), at, Int(effect.before.epoch)];
         link.execute(UPDATE_CUSTOMER, &row).await?
     };
-    if changed == 0 {
+    if changed == 0 || !merge::hand_over(link, &then, customer, at).await? {
         return Ok(Written::Stale);
+    }
+    for absorbed in &effect.absorbed {
+        merge::rebind(link, &absorbed.customer, customer).await?;
+    }
+    if effect.interaction.customer_id.is_some() {
+        merge::vouch(link, &effect.interaction.identities, customer).await?;
     }
     // Behind the customer's lock: an erasure has either left its marks or waits for this commit and removes it.
     if let Some(traces) = &effect.traces
@@ -554,56 +568,6 @@ async fn decided(
     let unsent = link.rows(UNSENT_OF, &[Text(message_id)]).await?;
     let unsent = unsent.into_iter().map(outbox_message).collect::<Result<_, _>>()?;
     Ok(Some((parsed(decision)?, unsent)))
-}
-
-async fn known(
-    link: &mut dyn Link,
-    conversation_id: &str,
-    identities: &[String],
-) -> Result<Known, StoreError> {
-    let own = link
-        .rows("SELECT stand_in FROM customers WHERE customer = $1 AND stand_in = 1", &[Text(conversation_id)])
-        .await?;
-    let mut known = Known {
-        conversation: binding(link, &identity::conversation_key(conversation_id)).await?,
-        conversation_stands_in: !own.is_empty(),
-        identities: Vec::with_capacity(identities.len()),
-    };
-    for identity in identities {
-        known.identities.push((identity.clone(), binding(link, identity).await?));
-    }
-    Ok(known)
-}
-
-async fn binding(link: &mut dyn Link, identity: &str) -> Result<Option<Binding>, StoreError> {
-    let rows =
-        link.rows("SELECT customer, stand_in FROM identities WHERE identity = $1", &[Text(identity)]).await?;
-    rows.into_iter()
-        .next()
-        .map(|row| {
-            let [customer, stand_in] = cells(row)?;
-            Ok(Binding { customer: customer.text()?, stand_in: stand_in.int()? == 1 })
-        })
-        .transpose()
-}
-
-/// Gives a stand-in's identities, messages and, where the customer has none yet, its history to the customer.
-async fn absorb(link: &mut dyn Link, stand_in: &str, customer: &str) -> Result<(), StoreError> {
-    let both = [Text(stand_in), Text(customer)];
-    // Takes the row lock before the row is copied.
-    let lock = "UPDATE customers SET stand_in = 0 WHERE customer = $1 AND stand_in = 1";
-    if link.execute(lock, &[Text(stand_in)]).await? > 0 {
-        let copy = "INSERT INTO customers (customer, epoch, journey, updated_at, stand_in) \
-            SELECT $2, epoch + 1, journey, updated_at, 0 FROM customers WHERE customer = $1 \
-            ON CONFLICT (customer) DO NOTHING";
-        link.execute(copy, &both).await?;
-        // Nobody would find it any more, nor erase it.
-        link.execute("DELETE FROM customers WHERE customer = $1", &[Text(stand_in)]).await?;
-    }
-    link.execute("UPDATE inbox SET customer = $2 WHERE customer = $1", &both).await?;
-    let rebind = "UPDATE identities SET customer = $2, stand_in = 0 WHERE customer = $1 AND stand_in = 1";
-    link.execute(rebind, &both).await?;
-    Ok(())
 }
 
 fn outbox_message(row: Vec<Cell>) -> Result<OutboxMessage, StoreError> {

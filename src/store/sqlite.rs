@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "workers", include_str!("../../migrations/sqlite/0003_workers.sql")),
     (4, "erasures", include_str!("../../migrations/sqlite/0004_erasures.sql")),
     (5, "alone", include_str!("../../migrations/sqlite/0005_alone.sql")),
+    (6, "merged", include_str!("../../migrations/sqlite/0006_merged.sql")),
 ];
 /// Several processes may open a new file at once; the losers find it done on the next try.
 const OPEN_TRIES: u32 = 5;
@@ -80,7 +81,7 @@ pub(super) async fn open(
 /// An empty store in memory, for tests and dry runs.
 pub async fn memory() -> Result<std::sync::Arc<dyn Store>, StoreError> {
     let year = TimeDelta::days(365);
-    let keep = Keep { customers: year, erasures: year };
+    let keep = Keep { customers: year, erasures: year, merging: crate::config::Merging::default() };
     Ok(std::sync::Arc::new(open("sqlite::memory:", 1, Duration::from_secs(10), keep).await?))
 }
 

@@ -17,7 +17,9 @@ use crate::nlp::Understanding;
 use crate::nlp::analyzer::AnalyzeError;
 use crate::routing::decision::{Action, Versions, hash_json};
 use crate::routing::{self, Decision, Facts, Parts, Policy, PolicyHandle};
-use crate::store::{Committed, Destination, Effect, MarkKey, OutboxMessage, Store, StoreError};
+use crate::store::{
+    Committed, CustomerState, Destination, Effect, MarkKey, OutboxMessage, Store, StoreError,
+};
 use crate::telemetry::events;
 
 /// How often a commit that another worker forestalled is folded again before it counts as a failed try.
@@ -192,22 +194,20 @@ impl Pipeline {
         understanding: &Understanding,
         decided_at: DateTime<Utc>,
     ) -> Result<Decided, PipelineError> {
-        let customer = self
-            .store
-            .resolve_customer(
-                interaction.customer_id.as_deref(),
-                &interaction.conversation_id,
-                &interaction.identities,
-            )
-            .await?;
         for _ in 0..STALE_RETRIES {
-            let before = self.store.customer(&customer).await?;
-            let composed =
-                self.compose(interaction, understanding, &before.journey, &customer, decided_at).await?;
+            let (before, absorbed) = self.state_of(interaction).await?;
+            let mut composed = self
+                .compose(interaction, understanding, &before.journey, &before.customer, decided_at)
+                .await?;
+            if !absorbed.is_empty() {
+                let former = absorbed.iter().map(|state| state.customer.clone()).collect();
+                composed.changes.insert(0, Change::CustomersMerged { former });
+            }
             let outbox = outbox(&composed)?;
             let effect = Effect {
                 interaction: interaction.clone(),
                 before,
+                absorbed,
                 after: composed.after,
                 decision: composed.decision.clone(),
                 outbox: outbox.clone(),
@@ -225,6 +225,29 @@ impl Pipeline {
             }
         }
         Err(StoreError::Unavailable("another worker keeps changing this customer".to_owned()).into())
+    }
+
+    /// The state of the message's customer, and of whoever turns out to be the same: the histories of those are folded
+    /// into the first.
+    async fn state_of(
+        &self,
+        interaction: &Interaction,
+    ) -> Result<(CustomerState, Vec<CustomerState>), PipelineError> {
+        let (id, conversation) = (interaction.customer_id.as_deref(), &interaction.conversation_id);
+        let owner = self.store.resolve_customer(id, conversation, &interaction.identities).await?;
+        let mut state = self.store.customer(&owner.customer).await?;
+        let mut absorbed = Vec::with_capacity(owner.absorbs.len());
+        for former in &owner.absorbs {
+            let former = self.store.customer(former).await?;
+            state.journey = journey::merge(&state.journey, &former.journey, &self.fold);
+            absorbed.push(former);
+        }
+        Ok((state, absorbed))
+    }
+
+    /// One history of two, by the settings of this pipeline.
+    pub fn merge(&self, one: &Journey, other: &Journey) -> Journey {
+        journey::merge(one, other, &self.fold)
     }
 
     /// The decision for a message against a given state, explained if it is one that is: no I/O, so `replay` can prove

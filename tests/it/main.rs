@@ -18,6 +18,7 @@ mod explain;
 mod fuzz_corpus;
 mod giving;
 mod intents;
+mod journeys;
 mod offline;
 mod parity;
 mod policy;

@@ -18,6 +18,10 @@ use uuid::Uuid;
 
 use crate::support::postgres_url;
 
+mod merging;
+
+use merging::{join, makes_two_customers_one, merges_once_from_both_sides};
+
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_780_000_000 + seconds, 123_000_000).unwrap()
 }
@@ -104,7 +108,7 @@ impl Message {
                 body: r#"{"b":1, "a":"é"}"#.to_owned(),
             },
         ];
-        Effect { interaction, before, after, decision, outbox, traces: None }
+        Effect { interaction, before, absorbed: Vec::new(), after, decision, outbox, traces: None }
     }
 }
 
@@ -271,7 +275,7 @@ async fn shows_the_latest_decisions(store: Arc<dyn Store>) {
 async fn knows_a_customer_by_identities(store: Arc<dyn Store>) {
     let resolve = async |customer: Option<&str>, conversation: &str, identities: &[&String]| {
         let identities: Vec<String> = identities.iter().map(|identity| (*identity).clone()).collect();
-        store.resolve_customer(customer, conversation, &identities).await.unwrap()
+        store.resolve_customer(customer, conversation, &identities).await.unwrap().customer
     };
     let (mail, phone, app) = (unique("mail"), unique("tel"), unique("app"));
     let (k1, k2, k3, customer) = (unique("k1"), unique("k2"), unique("k3"), unique("c"));
@@ -281,17 +285,25 @@ async fn knows_a_customer_by_identities(store: Arc<dyn Store>) {
     assert_eq!(resolve(None, &k2, &[&mail, &phone]).await, k1, "stitched by the mail address");
     assert_eq!(resolve(None, &k3, &[&phone]).await, k1, "and by what came with it");
 
-    // What was kept for the stand-in goes over to the customer as soon as they are known.
+    // What was kept for the stand-in goes over to the customer with the message that tells who it is.
     let message = Message { conversation: k1.clone(), customer_id: None, ..Message::of("") };
     let stand_in = commit(&*store, &message, &k1).await;
-    assert_eq!(resolve(Some(&customer), &k3, &[&phone]).await, customer);
+    let owner = store.resolve_customer(Some(&customer), &k3, std::slice::from_ref(&phone)).await.unwrap();
+    assert_eq!((owner.customer.as_str(), owner.absorbs.clone()), (customer.as_str(), vec![k1.clone()]));
+    let message = Message { conversation: k3.clone(), ..Message::of(&customer) };
+    let joined = join(&*store, &message, &owner).await;
+    assert_eq!(store.commit(joined.clone()).await.unwrap(), Committed::New);
     assert_eq!(resolve(None, &k2, &[&mail]).await, customer);
+    assert_eq!(resolve(None, &k1, &[]).await, customer, "the stand-in's conversation without anything");
     let state = store.customer(&customer).await.unwrap();
-    assert_eq!((state.epoch, state.journey), (2, stand_in.after.clone()));
+    assert_eq!((state.epoch, state.journey), (1, joined.after));
     assert_eq!(store.customer(&k1).await.unwrap().epoch, 0);
     let late = Message { conversation: k1.clone(), customer_id: None, ..Message::of("") };
     let late = late.effect(CustomerState { customer: k1.clone(), epoch: 1, journey: stand_in.after });
     assert_eq!(store.commit(late).await.unwrap(), Committed::Stale, "a worker that still holds the stand-in");
+    let new = Message { conversation: k1.clone(), customer_id: None, ..Message::of("") };
+    let new = new.effect(CustomerState { customer: k1.clone(), ..CustomerState::default() });
+    assert_eq!(store.commit(new).await.unwrap(), Committed::Stale, "and one that takes it for new");
 
     // A conversation is known once a message of it was decided.
     let k4 = unique("k4");
@@ -312,9 +324,9 @@ async fn agrees_on_a_new_identity(store: Arc<dyn Store>) {
     let tasks: Vec<_> = (0..8)
         .map(|_| {
             let (store, identity) = (Arc::clone(&store), identity.clone());
-            tokio::spawn(
-                async move { store.resolve_customer(None, &unique("k"), &[identity]).await.unwrap() },
-            )
+            tokio::spawn(async move {
+                store.resolve_customer(None, &unique("k"), &[identity]).await.unwrap().customer
+            })
         })
         .collect();
     let mut answers = futures::future::try_join_all(tasks).await.unwrap();
@@ -372,7 +384,7 @@ async fn erases_a_customer(store: Arc<dyn Store>) {
     assert!(!unsent.iter().any(|row| row.id == effect.outbox[0].id));
     assert!(unsent.iter().any(|row| row.id == others.outbox[0].id), "others keep theirs");
     let fresh = unique("k");
-    assert_eq!(store.resolve_customer(None, &fresh, &[mail]).await.unwrap(), fresh);
+    assert_eq!(store.resolve_customer(None, &fresh, &[mail]).await.unwrap().customer, fresh);
 }
 
 /// Every table that grows has its time: what is older goes, whole customers with their identities, and nothing of the others.
@@ -497,6 +509,8 @@ async fn suite(store: Arc<dyn Store>) {
     shows_the_latest_decisions(Arc::clone(&store)).await;
     knows_a_customer_by_identities(Arc::clone(&store)).await;
     agrees_on_a_new_identity(Arc::clone(&store)).await;
+    makes_two_customers_one(Arc::clone(&store)).await;
+    merges_once_from_both_sides(Arc::clone(&store)).await;
     forgets_what_is_old(Arc::clone(&store)).await;
     keeps_corrections(Arc::clone(&store)).await;
     erases_a_customer(Arc::clone(&store)).await;

@@ -68,7 +68,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
             config.store.url_file = None;
             (setup::store(&config).await?, State::Database)
         }
-        None => (store::sqlite::memory().await?, State::Memory(Customers::default())),
+        None => (store::sqlite::memory().await?, State::Memory(Customers::new(config.store.merging))),
     };
     let read = Arc::new(AtomicU64::new(0));
     let (mut incoming, size) = open_input(&args, &read)?;
@@ -184,8 +184,13 @@ async fn decide(
             }
         }
         State::Memory(customers) => {
-            let customer = customers.resolve(interaction);
-            let before = customers.journey(&customer);
+            let owner = customers.resolve(interaction);
+            let mut before = customers.journey(&owner.customer);
+            for former in customers.absorb(&owner) {
+                before = pipeline.merge(&before, &former);
+            }
+            customers.vouch(&owner, interaction);
+            let customer = owner.customer;
             let composed = pipeline
                 .compose(interaction, understanding, &before, &customer, now)
                 .await

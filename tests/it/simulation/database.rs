@@ -12,7 +12,7 @@ use smista::journey::Journey;
 use smista::routing::Decision;
 use smista::store::{
     Attendance, Committed, Corrected, Correction, Counts, CustomerState, Effect, Erased, MarkKey,
-    OutboxMessage, ReplayRecord, Store, StoreError, Subject,
+    OutboxMessage, Owner, ReplayRecord, Store, StoreError, Subject,
 };
 use uuid::Uuid;
 
@@ -141,9 +141,10 @@ impl Store for SimulatedStore {
         customer_id: Option<&str>,
         _: &str,
         _: &[String],
-    ) -> Result<String, StoreError> {
+    ) -> Result<Owner, StoreError> {
         let customer = customer_id.unwrap().to_owned();
-        self.call("resolve", &customer, |_| customer.clone()).await
+        let owner = Owner { customer: customer.clone(), absorbs: Vec::new() };
+        self.call("resolve", &customer, |_| owner).await
     }
 
     async fn customer(&self, customer: &str) -> Result<CustomerState, StoreError> {
