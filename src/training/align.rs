@@ -191,6 +191,23 @@ pub(super) fn distance(pooled: &Tensor, wanted: &Tensor) -> Result<Tensor, Train
     Ok(cosine.f_mean(Kind::Float)?.f_neg()?.f_add_scalar(1.0)?)
 }
 
+/// Share of the recipe's held-out Italian sentences whose English one is the nearest of all held out, both by `student`.
+pub(super) fn retrieval_within(
+    recipe: &Recipe,
+    data: &Path,
+    student: &Student,
+    tokens: &Tokens,
+) -> Result<f64, TrainError> {
+    let corpus = corpus(recipe, data)?;
+    let kept = corpus.held_out.iter().map(|index| &corpus.texts[*index]);
+    let (english, italian): (Vec<_>, Vec<_>) =
+        kept.map(|(english, italian)| (first_window(tokens, english), first_window(tokens, italian))).unzip();
+    let english = english.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let italian = italian.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let english: Vec<&[u32]> = english.iter().map(Vec::as_slice).collect();
+    retrieval(student, &italian, &normalise(&student.embed(&english, 64)?)?)
+}
+
 fn retrieval(student: &Student, italian: &[Vec<u32>], targets: &Tensor) -> Result<f64, TrainError> {
     if italian.is_empty() {
         return Ok(0.0);

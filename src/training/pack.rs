@@ -73,11 +73,12 @@ pub fn run(
         BTreeMap::from([
             ("before".to_owned(), rounded(aligned.retrieval_before)),
             ("after".to_owned(), rounded(aligned.retrieval)),
+            ("tuned".to_owned(), rounded(tuned.retrieval)),
         ]),
     );
     write_manifest(output, &manifest)?;
     let card = output.join("README.md");
-    file(&card, std::fs::write(&card, model_card(&manifest, &aligned)))?;
+    file(&card, std::fs::write(&card, model_card(&manifest, &aligned, &tuned)))?;
     Pack::open(output)?;
     Ok(manifest)
 }
@@ -213,7 +214,7 @@ pub(super) fn calibrate_heads(heads: &mut Heads, answered: &[&Answered<'_>]) {
         calibrate::signal_thresholds(&heads.signals, beta, &cued);
 }
 
-fn model_card(manifest: &PackManifest, aligned: &Aligned) -> String {
+fn model_card(manifest: &PackManifest, aligned: &Aligned, tuned: &Tuned) -> String {
     let mut card = format!(
         "# Model pack `{}`\n\nWritten by `smista train pack`; do not edit.\n\nA six-layer BERT encoder (MiniLM) with five linear heads on its mean-pooled vector: sentiment, intents, journey \
          stage, emotions, signals. English and Italian. The vocabulary has {} Italian word pieces beside those of the \
@@ -254,9 +255,9 @@ fn model_card(manifest: &PackManifest, aligned: &Aligned) -> String {
     }
     let _ = writeln!(
         card,
-        "\nNearest-neighbour retrieval of held-out English sentences by their Italian translations: {:.3} (before \
-         alignment {:.3}).\n\n## Trained on\n\n| data | licence | rows | for |\n|---|---|---|---|",
-        aligned.retrieval, aligned.retrieval_before
+        "\nNearest-neighbour retrieval of held-out English sentences by their Italian translations: {:.3} after \
+         alignment (before {:.3}), {:.3} after fine-tuning, which this pack is.\n\n## Trained on\n\n| data | licence | rows | for |\n|---|---|---|---|",
+        aligned.retrieval, aligned.retrieval_before, tuned.retrieval
     );
     for data in &manifest.training_data {
         let _ = writeln!(card, "| {} | {} | {} | {} |", data.name, data.licence, data.rows, data.used_for);

@@ -129,6 +129,9 @@ pub struct Tune {
     pub align_batch: usize,
     /// Its part in the loss.
     pub align_weight: f64,
+    /// The same for the inner layer that custom intents read too.
+    #[serde(default)]
+    pub align_inner_weight: f64,
     /// Part of the auxiliary heads in the loss.
     pub auxiliary_weight: f64,
     /// Public data.

@@ -84,6 +84,12 @@ impl Student {
 
     /// Mean-pooled vectors with their gradients.
     pub(super) fn pooled(&self, sequences: &[&[u32]]) -> Result<(Tensor, Touched), TchError> {
+        let ([pooled, _], touched) = self.pooled_twice(sequences)?;
+        Ok((pooled, touched))
+    }
+
+    /// Mean-pooled vectors of the last and of the inner layer with their gradients.
+    pub(super) fn pooled_twice(&self, sequences: &[&[u32]]) -> Result<([Tensor; 2], Touched), TchError> {
         let length = sequences.iter().map(|ids| ids.len()).max().unwrap_or(1);
         let (distinct, places) = distinct(sequences);
         let places: Vec<&[u32]> = places.iter().map(Vec::as_slice).collect();
@@ -93,27 +99,37 @@ impl Student {
             tch::no_grad(|| self.table()?.f_index_select(0, &distinct))?.detach().set_requires_grad(true);
         let words = Tensor::f_embedding(&rows, &places, -1, false, false)?;
         let bert = Bert::new(&self.variables, &self.config, self.kinds)?.with_dropout(self.dropout);
-        let pooled = mean_pool(&bert.forward(&words, mask.as_ref())?, mask.as_ref())?;
+        let (last, inner) = bert.encode_through(&bert.embed(&words)?, mask.as_ref())?;
+        let pooled = [mean_pool(&last, mask.as_ref())?, mean_pool(&inner, mask.as_ref())?];
         Ok((pooled, Touched { ids: distinct, rows }))
     }
 
     /// Mean-pooled vectors without gradients, in batches.
     pub(super) fn embed(&self, sequences: &[&[u32]], batch: usize) -> Result<Tensor, TchError> {
+        let [last, _] = self.embed_twice(sequences, batch)?;
+        Ok(last)
+    }
+
+    /// Mean-pooled vectors of the last and of the inner layer without gradients, in batches.
+    pub(super) fn embed_twice(&self, sequences: &[&[u32]], batch: usize) -> Result<[Tensor; 2], TchError> {
         tch::no_grad(|| {
             let bert = Bert::new(&self.variables, &self.config, self.kinds)?;
             let mut order: Vec<usize> = (0..sequences.len()).collect();
             order.sort_by_key(|row| sequences[*row].len());
-            let result = Tensor::f_zeros(
-                [sequences.len() as i64, self.config.hidden_size],
-                (Kind::Float, Device::Cpu),
-            )?;
+            let shape = [sequences.len() as i64, self.config.hidden_size];
+            let empty = || Tensor::f_zeros(shape, (Kind::Float, Device::Cpu));
+            let result = [empty()?, empty()?];
             for rows in order.chunks(batch.max(1)) {
                 let chosen: Vec<&[u32]> = rows.iter().map(|row| sequences[*row]).collect();
                 let (ids, mask) = pad(&chosen, chosen.iter().map(|ids| ids.len()).max().unwrap_or(1))?;
                 let words = Tensor::f_embedding(self.table()?, &ids, -1, false, false)?;
-                let pooled = mean_pool(&bert.forward(&words, mask.as_ref())?, mask.as_ref())?;
+                let (last, inner) = bert.encode_through(&bert.embed(&words)?, mask.as_ref())?;
                 let at: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
-                let _ = result.shallow_clone().f_index_copy_(0, &Tensor::from_slice(&at), &pooled)?;
+                let at = Tensor::from_slice(&at);
+                for (result, hidden) in result.iter().zip([last, inner]) {
+                    let pooled = mean_pool(&hidden, mask.as_ref())?;
+                    let _ = result.shallow_clone().f_index_copy_(0, &at, &pooled)?;
+                }
             }
             Ok(result)
         })

@@ -28,6 +28,8 @@ pub struct Tuned {
     pub data: Vec<TrainingData>,
     /// Steps taken.
     pub steps: usize,
+    /// As [`align::Aligned::retrieval`], both sides by this encoder.
+    pub retrieval: f64,
 }
 
 /// The heads of a core pack, not calibrated.
@@ -139,9 +141,10 @@ pub fn run(
     let steps = fit(recipe, &student, &heads, &mix, Run { optimizer, checkpoint, begin }, progress)?;
 
     student.save(output)?;
+    let retrieval = align::retrieval_within(recipe, data, &student, &tokens)?;
     let copy = output.join("tokenizer.json");
     file(&copy, std::fs::copy(&tokenizer, &copy))?;
-    let tuned = Tuned { data: mix.used, steps };
+    let tuned = Tuned { data: mix.used, steps, retrieval };
     let path = output.join("tuned.json");
     let json = serde_json::to_string_pretty(&tuned).map_err(|error| TrainError::content(&path, error))?;
     file(&path, std::fs::write(&path, json))?;
@@ -303,9 +306,12 @@ fn fit(
                 batch.iter().map(|pair| of(&mix.pairs[*pair]).as_slice()).collect()
             };
             // English leads: its vectors are taken as they are.
-            let english = normalise(&student.embed(&side(|pair| &pair.english), settings.align_batch)?)?;
-            let (italian, more) = student.pooled(&side(|pair| &pair.italian))?;
-            loss = loss.f_add(&distance(&italian, &english)?.f_mul_scalar(settings.align_weight)?)?;
+            let english = student.embed_twice(&side(|pair| &pair.english), settings.align_batch)?;
+            let (italian, more) = student.pooled_twice(&side(|pair| &pair.italian))?;
+            let weights = [settings.align_weight, settings.align_inner_weight];
+            for ((italian, english), weight) in italian.iter().zip(&english).zip(weights) {
+                loss = loss.f_add(&distance(italian, &normalise(english)?)?.f_mul_scalar(weight)?)?;
+            }
             touched.push(more);
         }
         let part = |peak: f64| rate(peak, step, steps, settings.warm_up);
@@ -315,7 +321,10 @@ fn fit(
         progress(Progress { step: step + 1, steps, loss: average });
         run.checkpoint.after(&run.optimizer, step + 1, average)?;
     }
-    run.optimizer.settle()?;
+    // Without a step the means know nothing of the heads that were started.
+    if steps > 0 {
+        run.optimizer.settle()?;
+    }
     run.checkpoint.finish()?;
     Ok(steps)
 }

@@ -117,7 +117,13 @@ impl Team {
             assert_eq!(self.ledger.depth(&format!("interactions.{shard}")).await, 0);
         }
         let store = store::open(&Config::load(Some(self.workspace.config())).unwrap().store).await.unwrap();
-        let counts = store.counts().await.unwrap();
+        // A decision is read before its row is marked as sent; one whose mark failed is sent again by the relay after a minute.
+        let settling = Instant::now();
+        let mut counts = store.counts().await.unwrap();
+        while counts.unsent > 0 && settling.elapsed() < Duration::from_secs(150) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            counts = store.counts().await.unwrap();
+        }
         assert_eq!((counts.messages, counts.unsent), (self.published as u64, 0));
         // The epoch counts the effects on a customer.
         for (customer, messages) in &self.ledger.published {

@@ -9,8 +9,16 @@ use super::engine::{Failure, TorchEngine};
 use crate::nlp::engine::{EngineError, Target, Window};
 use crate::nlp::labels::LabelKind;
 
-/// Points on the way. They go through the encoder as one batch.
-const STEPS: i64 = 16;
+/// Points on the way and what each counts, by Gauss and Legendre: five of them name the words that are missed most as well as
+/// sixteen equal ones do. They go through the encoder as one batch.
+const POINTS: ([f32; 5], [f32; 5]) = (
+    [0.046_910_077, 0.230_765_35, 0.5, 0.769_234_66, 0.953_089_9],
+    [0.118_463_44, 0.239_314_34, 0.284_444_45, 0.239_314_34, 0.118_463_44],
+);
+/// The same for a window of more than [`SHORT`] tokens, where each costs much.
+const FEW_POINTS: ([f32; 3], [f32; 3]) =
+    ([0.112_701_67, 0.5, 0.887_298_35], [5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0]);
+const SHORT: usize = 48;
 /// What stands for an empty place, `[PAD]`.
 const EMPTY: i64 = 0;
 
@@ -34,12 +42,13 @@ impl TorchEngine {
         };
         let from = read(&bare)?;
         let way = read(&ids)?.f_sub(&from)?;
-        // The middles of equal stretches, `[steps, 1, 1]`.
-        let shares = Tensor::f_arange(STEPS, (Kind::Float, way.device()))?;
-        let shares = shares.f_add_scalar(0.5)?.f_div_scalar(STEPS)?.f_view([STEPS, 1, 1])?;
+        let (places, parts): (&[f32], &[f32]) =
+            if window.ids.len() > SHORT { (&FEW_POINTS.0, &FEW_POINTS.1) } else { (&POINTS.0, &POINTS.1) };
+        let column = |values: &[f32]| Tensor::f_from_slice(values)?.f_view([-1, 1, 1]);
+        let (shares, parts) = (column(places)?, column(parts)?);
         let points = from.f_add(&way.f_mul(&shares)?)?.f_detach()?.f_set_requires_grad(true)?;
         let size = i64::try_from(length).unwrap_or(i64::MAX);
-        let mask = mask.map(|mask| mask.f_expand([STEPS, size], false)).transpose()?;
+        let mask = mask.map(|mask| mask.f_expand([shares.size()[0], size], false)).transpose()?;
         let pooled = mean_pool(&self.bert.encode(&points, mask.as_ref())?, mask.as_ref())?;
         let [sentiment, intents, stage, emotions, signals] = self.heads.forward(&pooled)?;
         let mut weights = Vec::with_capacity(targets.len());
@@ -58,7 +67,7 @@ impl TorchEngine {
             let logit = head.f_select(1, column)?.f_sum(Kind::Float)?;
             let gradient = Tensor::f_run_backward(&[logit], &[&points], true, false)?;
             let gradient = gradient.first().ok_or_else(|| Failure::from("no gradient".to_owned()))?;
-            let mean = gradient.f_mean_dim([0i64].as_slice(), true, Kind::Float)?;
+            let mean = gradient.f_mul(&parts)?.f_sum_dim_intlist([0i64].as_slice(), true, Kind::Float)?;
             let sums = mean.f_mul(&way)?.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?;
             let mut sums = Vec::<f32>::try_from(sums.f_select(0, 0)?)?;
             sums.truncate(window.ids.len());

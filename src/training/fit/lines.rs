@@ -44,14 +44,21 @@ pub fn cut(mut right: Vec<f32>, outside: &[f32], price: Price) -> f32 {
 /// What a share of the intents' examples refused weighs against the same share of the texts outside let in.
 const BALANCE: f64 = 1.5;
 
-/// Share of the outside texts that is enough to refuse, of those given and of generic ones: to catch the last ones costs many of the
-/// intents' own.
-const ENOUGH: [f32; 2] = [0.8, 0.95];
+/// Share of the texts given as outside that is enough to refuse: to catch the last ones costs many of the intents' own.
+const ENOUGH: f32 = 0.8;
+/// The same of generic texts against [`FEW`] intents or fewer: what is asked of them falls with the number of intents towards
+/// [`ENOUGH`], because the more intents there are, the more of these texts lie near one.
+const ENOUGH_OF_FEW: f32 = 0.95;
+const FEW: f32 = 5.0;
+
+fn enough_of_generic(intents: usize) -> f32 {
+    ENOUGH + (ENOUGH_OF_FEW - ENOUGH) * (FEW / intents as f32).min(1.0)
+}
 
 /// The lead of the best intent over what is outside from which a text is answered: as few as can be of the intents' own
-/// leads (`inside`) below, as many as can be of each group outside, but no more than is [`ENOUGH`] of all of them. A group counts as a
-/// whole, whatever its size.
-pub fn lead(inside: &[f32], outside: [&[f32]; 2]) -> f32 {
+/// leads (`inside`) below, as many as can be of each group outside (those given and generic ones), but no more than is enough of all of
+/// them. A group counts as a whole, whatever its size. `intents` is how many there are.
+pub fn lead(intents: usize, inside: &[f32], outside: [&[f32]; 2]) -> f32 {
     let groups = outside.iter().filter(|group| !group.is_empty()).count().max(1) as f64;
     let mut leads: Vec<(f32, f64)> =
         inside.iter().map(|value| (*value, -BALANCE / inside.len() as f64)).collect();
@@ -68,8 +75,11 @@ pub fn lead(inside: &[f32], outside: [&[f32]; 2]) -> f32 {
             best = (worth, f32::midpoint(*value, next));
         }
     }
-    let enough =
-        outside.into_iter().zip(ENOUGH).filter(|(group, _)| !group.is_empty()).map(|(group, share)| {
+    let enough = outside
+        .into_iter()
+        .zip([ENOUGH, enough_of_generic(intents)])
+        .filter(|(group, _)| !group.is_empty())
+        .map(|(group, share)| {
             let mut group = group.to_vec();
             group.sort_by(f32::total_cmp);
             let last = ((group.len() as f32 * share).ceil() as usize).clamp(1, group.len()) - 1;
@@ -87,16 +97,16 @@ mod tests {
     #[test]
     fn the_lead_asked_for_divides_as_well_as_can_be() {
         let inside = [0.5, 1.0, 2.0, 3.0];
-        assert_eq!(lead(&inside, [&[-1.0, -0.5, 0.0], &[]]), 0.25, "between the two");
+        assert_eq!(lead(4, &inside, [&[-1.0, -0.5, 0.0], &[]]), 0.25, "between the two");
         assert_eq!(
-            lead(&inside, [&[-1.0, 0.0, 0.7, 5.0], &[]]),
+            lead(4, &inside, [&[-1.0, 0.0, 0.7, 5.0], &[]]),
             0.25,
             "an example is worth more than a text"
         );
         let many = [0.6, 0.7, 0.8, 0.9];
-        assert!((lead(&inside, [&many, &[]]) - 0.95).abs() < 1e-6, "all but one kept away for one lost");
-        assert!(lead(&inside, [&[4.0], &[]]) < 0.5, "hopeless: nothing is lost for it");
-        assert!(lead(&inside, [&[], &[]]) < 0.5, "nothing is known of what is outside");
-        assert!((lead(&inside, [&[0.7; 90], &[0.0, 0.1]]) - 0.85).abs() < 1e-6, "both groups count");
+        assert!((lead(4, &inside, [&many, &[]]) - 0.95).abs() < 1e-6, "all but one kept away for one lost");
+        assert!(lead(4, &inside, [&[4.0], &[]]) < 0.5, "hopeless: nothing is lost for it");
+        assert!(lead(4, &inside, [&[], &[]]) < 0.5, "nothing is known of what is outside");
+        assert!((lead(4, &inside, [&[0.7; 90], &[0.0, 0.1]]) - 0.85).abs() < 1e-6, "both groups count");
     }
 }

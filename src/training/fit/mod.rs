@@ -108,7 +108,7 @@ pub fn fit_intents(task: Task<'_>, progress: &mut dyn FnMut(usize, usize)) -> Re
     if outside.rows > 0 {
         let (leads, others) = (held.inside.leads(), held.outside.leads());
         let (of_given, of_generic) = others.split_at(given.rows);
-        let asked = lead(&leads, [of_given, of_generic]);
+        let asked = lead(count, &leads, [of_given, of_generic]);
         held.inside.raise_outside(asked);
         held.outside.raise_outside(asked);
         fitted.bias.iter_mut().skip(count).for_each(|bias| *bias += asked);
