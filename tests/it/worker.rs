@@ -7,6 +7,7 @@ use std::time::Duration;
 use smista::broker::Outgoing;
 use smista::config::OnEngineFailure;
 use smista::routing::Decision;
+use smista::routing::decision::Action;
 
 use crate::support::rig::{Moods, rig};
 
@@ -60,6 +61,28 @@ async fn decides_each_message_once_and_in_order_of_its_customer() {
     let summary = rig.finish().await;
     assert_eq!((summary.decided, summary.duplicates, summary.parked), (120, 12, 0));
     assert!(store.unsent(chrono::Utc::now(), 10).await.unwrap().is_empty(), "outbox not empty");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_decisions_that_escalate_or_carry_a_flag_are_explained() {
+    let mut rig = rig(Moods::default()).await;
+    let texts = [
+        ("where is my parcel?", false),
+        ("thank you, it works again", false),
+        ("I want to speak to a manager, nobody answers me", true),
+        ("My lawyer will write to you about this broken phone", true),
+        ("Voglio parlare con un responsabile", true),
+        ("quanto costa la spedizione?", false),
+    ];
+    for (n, (text, expected)) in texts.into_iter().enumerate() {
+        rig.send(&format!("c{n}"), &format!("m{n}"), text).await;
+        let decision = rig.decision().await;
+        let flagged = decision.route.action == Action::Escalate || !decision.flags.is_empty();
+        assert_eq!(flagged, expected, "{text}: {:?} {:?}", decision.route, decision.flags);
+        let explained = decision.analysis.explanation.is_some_and(|labels| !labels.is_empty());
+        assert_eq!(explained, expected, "{text}");
+    }
+    rig.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use smista::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
 use smista::broker::{Broker, Outgoing, PublishError, Publisher};
 use smista::config::{Config, OnEngineFailure};
 use smista::nlp::analyzer::{Analyzer, Model};
-use smista::nlp::engine::{Engine, EngineError, Window, WindowOutput};
+use smista::nlp::engine::{Engine, EngineError, Target, Window, WindowOutput};
 use smista::nlp::pack::PackError;
 use smista::nlp::scripted::ScriptedEngine;
 use smista::nlp::service::{EngineHandle, EngineSettings};
@@ -56,6 +56,10 @@ impl Engine for Moody {
                 }
             })
             .collect()
+    }
+
+    fn explain(&mut self, window: &Window, targets: &[Target]) -> Result<Vec<Vec<f32>>, EngineError> {
+        self.0.explain(window, targets)
     }
 }
 
