@@ -10,6 +10,7 @@ use crate::nlp::labels::Stage;
 use crate::nlp::scripted::ScriptedEngine;
 use crate::nlp::service::EngineSettings;
 use crate::nlp::understanding::GoalKind;
+use crate::nlp::understanding::SignalSource;
 
 fn analyzer_on(build: fn() -> Box<dyn Engine>, model: Model) -> Analyzer {
     let settings = EngineSettings { batch_wait: Duration::from_millis(0), ..EngineSettings::default() };
