@@ -7,31 +7,13 @@ use std::sync::Arc;
 use smista::nlp::decode::{Decoded, decode};
 use smista::nlp::engine::{Engine, EngineError, Window, WindowOutput};
 use smista::nlp::pack::Pack;
-use smista::nlp::tokens::Tokens;
-use smista::nlp::torch::{Precision, TorchEngine, TorchOptions};
+use smista::nlp::torch::Precision;
 
-struct Core {
-    pack: Pack,
-    tokens: Tokens,
-    engine: TorchEngine,
-}
+use crate::support::core::{Core, core};
 
-fn core(precision: Precision) -> Core {
-    let pack = Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/core")).unwrap();
-    let tokens = Tokens::load(&pack).unwrap();
-    let engine = TorchEngine::load(&pack, TorchOptions { precision, ..TorchOptions::default() }).unwrap();
-    Core { pack, tokens, engine }
-}
-
-impl Core {
-    fn window(&self, text: &str) -> Window {
-        self.tokens.windows(text).unwrap().remove(0)
-    }
-
-    fn decoded(&mut self, text: &str) -> Decoded {
-        let output = self.engine.infer(&[self.window(text)]).remove(0).unwrap();
-        decode(&self.pack.manifest.heads, &output)
-    }
+fn decoded(core: &mut Core, text: &str) -> Decoded {
+    let output = core.output(text);
+    decode(&core.pack.manifest.heads, &output)
 }
 
 const TEXTS: [&str; 6] = [
@@ -130,7 +112,7 @@ fn plain_cases_come_out_right() {
         ("Grazie mille, siete stati gentilissimi", None, "positive", None),
         ("How do I set up the router I just bought?", Some("setup.help"), "neutral", Some("onboarding")),
     ] {
-        let decoded = core.decoded(text);
+        let decoded = decoded(&mut core, text);
         if let Some(intent) = intent {
             assert_eq!(decoded.intents.first().map(|(name, _)| name.as_str()), Some(intent), "{text}");
         }

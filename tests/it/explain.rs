@@ -1,28 +1,14 @@
 //! Explanations on the committed pack: the words that gradient × input names are those whose absence hurts the label
 //! most, and depend on nothing but the window and the label.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use smista::nlp::engine::{Engine, EngineError, Target, Window, WindowOutput};
 use smista::nlp::explain::{Word, words};
 use smista::nlp::labels::LabelKind;
-use smista::nlp::pack::Pack;
-use smista::nlp::tokens::Tokens;
-use smista::nlp::torch::{Precision, TorchEngine, TorchOptions};
+use smista::nlp::torch::Precision;
 
-struct Core {
-    pack: Pack,
-    tokens: Tokens,
-    engine: TorchEngine,
-}
-
-fn core(precision: Precision) -> Core {
-    let pack = Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/core")).unwrap();
-    let tokens = Tokens::load(&pack).unwrap();
-    let engine = TorchEngine::load(&pack, TorchOptions { precision, ..TorchOptions::default() }).unwrap();
-    Core { pack, tokens, engine }
-}
+use crate::support::core::{Core, core};
 
 /// Plain texts with a label each.
 const CASES: [(&str, LabelKind, &str); 12] = [
@@ -40,38 +26,34 @@ const CASES: [(&str, LabelKind, &str); 12] = [
     ("Vorrei parlare con un operatore del mio contratto", LabelKind::Signal, "agent_request"),
 ];
 
-impl Core {
-    fn target(&self, kind: LabelKind, name: &str) -> Target {
-        let heads = &self.pack.manifest.heads;
-        let labels = match kind {
-            LabelKind::Sentiment => &heads.sentiment.labels,
-            LabelKind::Intent => &heads.intents.labels,
-            LabelKind::Stage => &heads.stage.labels,
-            LabelKind::Emotion => &heads.emotions.labels,
-            LabelKind::Signal => &heads.signals.labels,
-        };
-        Target { kind, label: labels.iter().position(|label| label == name).unwrap() }
-    }
+fn asked(core: &Core, kind: LabelKind, name: &str) -> Target {
+    let heads = &core.pack.manifest.heads;
+    let labels = match kind {
+        LabelKind::Sentiment => &heads.sentiment.labels,
+        LabelKind::Intent => &heads.intents.labels,
+        LabelKind::Stage => &heads.stage.labels,
+        LabelKind::Emotion => &heads.emotions.labels,
+        LabelKind::Signal => &heads.signals.labels,
+    };
+    Target { kind, label: labels.iter().position(|label| label == name).unwrap() }
+}
 
-    fn logit(&mut self, text: &str, target: Target) -> f32 {
-        let window = self.tokens.windows(text).unwrap().remove(0);
-        let WindowOutput { sentiment, intents, stage, emotions, signals, .. } =
-            self.engine.infer(&[window]).remove(0).unwrap();
-        let head = match target.kind {
-            LabelKind::Sentiment => sentiment,
-            LabelKind::Intent => intents,
-            LabelKind::Stage => stage,
-            LabelKind::Emotion => emotions,
-            LabelKind::Signal => signals,
-        };
-        head[target.label]
-    }
+fn logit(core: &mut Core, text: &str, target: Target) -> f32 {
+    let WindowOutput { sentiment, intents, stage, emotions, signals, .. } = core.output(text);
+    let head = match target.kind {
+        LabelKind::Sentiment => sentiment,
+        LabelKind::Intent => intents,
+        LabelKind::Stage => stage,
+        LabelKind::Emotion => emotions,
+        LabelKind::Signal => signals,
+    };
+    head[target.label]
+}
 
-    fn weighed(&mut self, text: &str, target: Target) -> Vec<Word> {
-        let placed = self.tokens.placed(text, 1).unwrap();
-        let weights = self.engine.explain(&placed[0].window, &[target]).unwrap();
-        words(text, &placed, &weights)
-    }
+fn weighed(core: &mut Core, text: &str, target: Target) -> Vec<Word> {
+    let placed = core.tokens.placed(text, 1).unwrap();
+    let weights = core.engine.explain(&placed[0].window, &[target]).unwrap();
+    words(text, &placed, &weights)
 }
 
 fn cut(text: &str, [start, end]: [usize; 2]) -> String {
@@ -89,10 +71,10 @@ fn the_words_named_are_those_that_are_missed_most() {
     let mut agreed = 0;
     let mut report = Vec::new();
     for (text, kind, name) in CASES {
-        let target = core.target(kind, name);
-        let mut weighed = core.weighed(text, target);
-        let whole = core.logit(text, target);
-        let drop = |core: &mut Core, word: &Word| whole - core.logit(&cut(text, word.span), target);
+        let target = asked(&core, kind, name);
+        let mut weighed = weighed(&mut core, text, target);
+        let whole = logit(&mut core, text, target);
+        let drop = |core: &mut Core, word: &Word| whole - logit(core, &cut(text, word.span), target);
         let missed = weighed.clone().into_iter().map(|word| (drop(&mut core, &word), word));
         let missed = missed.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
         weighed.sort_by(|a, b| b.weight.total_cmp(&a.weight));
@@ -111,8 +93,8 @@ fn the_words_named_are_those_that_are_missed_most() {
 fn precision_and_reference_name_the_same_words() {
     let (mut fused, mut reference) = (core(Precision::F32), core(Precision::Reference));
     for (text, kind, name) in CASES {
-        let target = fused.target(kind, name);
-        let (a, b) = (fused.weighed(text, target), reference.weighed(text, target));
+        let target = asked(&fused, kind, name);
+        let (a, b) = (weighed(&mut fused, text, target), weighed(&mut reference, text, target));
         let top = a.iter().map(|word| word.weight.abs()).fold(0.0, f32::max);
         for (a, b) in a.iter().zip(&b) {
             assert!((a.weight - b.weight).abs() < 0.01 * top, "{text}: {a:?} {b:?}");
@@ -124,10 +106,10 @@ fn precision_and_reference_name_the_same_words() {
 fn an_explanation_depends_on_its_window_and_target_alone() {
     let mut core = core(Precision::F32);
     for (text, kind, name) in CASES {
-        let target = core.target(kind, name);
+        let target = asked(&core, kind, name);
         let window = core.tokens.windows(text).unwrap().remove(0);
         let alone = core.engine.explain(&window, &[target]).unwrap();
-        let others = [target, core.target(LabelKind::Stage, "support"), target];
+        let others = [target, asked(&core, LabelKind::Stage, "support"), target];
         let among = core.engine.explain(&window, &others).unwrap();
         assert_eq!(alone[0].len(), window.ids.len());
         assert_eq!((alone[0][0], alone[0].last().copied()), (0.0, Some(0.0)), "special tokens say nothing");
@@ -139,7 +121,7 @@ fn an_explanation_depends_on_its_window_and_target_alone() {
 #[test]
 fn bad_windows_and_labels_are_errors_of_their_own() {
     let mut core = core(Precision::F32);
-    let target = core.target(LabelKind::Sentiment, "negative");
+    let target = asked(&core, LabelKind::Sentiment, "negative");
     let window = |ids: Vec<u32>| Window { ids, text: Arc::from("") };
     assert!(matches!(
         core.engine.explain(&window(Vec::new()), &[target]),

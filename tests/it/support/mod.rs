@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod certificates;
+#[cfg(feature = "torch")]
+pub mod core;
 pub mod ledger;
 pub mod postgres;
 pub mod process;
