@@ -3,8 +3,8 @@
 //!
 //! The variable holds entries separated by `;`, each `POINT[~PART][@N][*TIMES]=ACTION`: when POINT is reached with a key
 //! that contains PART (any, without one), from the Nth such time on, at most TIMES times, do ACTION: `kill` (the process
-//! ends at once, as by SIGKILL), `fail` (the caller pretends to have failed), `sleep:MILLISECONDS`, or `note:FILE`
-//! (appends point and key to FILE). An entry that cannot be read never fires.
+//! ends at once, as by SIGKILL), `fail` (the caller pretends to have failed), `sleep:MILLISECONDS`, `while:FILE` (waits for
+//! as long as FILE is there), or `note:FILE` (appends point and key to FILE). An entry that cannot be read never fires.
 
 #[cfg(debug_assertions)]
 mod armed {
@@ -26,6 +26,7 @@ mod armed {
         Kill,
         Fail,
         Sleep(Duration),
+        While(String),
         Note(String),
     }
 
@@ -34,6 +35,15 @@ mod armed {
     pub struct Order {
         pub fail: bool,
         pub wait: Option<Duration>,
+        pub wait_while: Option<std::path::PathBuf>,
+    }
+
+    impl Order {
+        /// The next pause, until there is none.
+        pub fn pause(&mut self) -> Option<Duration> {
+            let waits = || self.wait_while.as_ref().is_some_and(|file| file.exists());
+            self.wait.take().or_else(|| waits().then_some(Duration::from_millis(20)))
+        }
     }
 
     pub fn at(point: &str, key: &str) -> Order {
@@ -52,6 +62,7 @@ mod armed {
                 Action::Kill => std::process::abort(),
                 Action::Fail => order.fail = true,
                 Action::Sleep(pause) => order.wait = Some(*pause),
+                Action::While(file) => order.wait_while = Some(file.into()),
                 Action::Note(file) => {
                     if let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(file) {
                         // The test reads the file and misses a line that is not there.
@@ -73,6 +84,7 @@ mod armed {
             None if action == "kill" => Action::Kill,
             None if action == "fail" => Action::Fail,
             Some(("sleep", millis)) => Action::Sleep(Duration::from_millis(millis.parse().ok()?)),
+            Some(("while", file)) => Action::While(file.to_owned()),
             Some(("note", file)) => Action::Note(file.to_owned()),
             _ => return None,
         };
@@ -100,6 +112,7 @@ mod armed {
             assert_eq!(read("commit=kill"), expected("commit", "", 1, u64::MAX));
             assert_eq!(read(" infer~poison@2*3=fail"), expected("infer", "poison", 2, 3));
             assert_eq!(read("ack~m-1=sleep:50"), expected("ack", "m-1", 1, u64::MAX));
+            assert_eq!(read("mark@2=while:/tmp/x"), expected("mark", "", 2, u64::MAX));
             for wrong in ["", "commit", "commit=explode", "commit@x=kill", "commit=sleep:long"] {
                 assert_eq!(read(wrong), None, "{wrong}");
             }
@@ -111,8 +124,8 @@ mod armed {
 pub async fn pass(point: &str, key: &str) -> bool {
     #[cfg(debug_assertions)]
     {
-        let order = armed::at(point, key);
-        if let Some(pause) = order.wait {
+        let mut order = armed::at(point, key);
+        while let Some(pause) = order.pause() {
             tokio::time::sleep(pause).await;
         }
         order.fail
@@ -128,8 +141,8 @@ pub async fn pass(point: &str, key: &str) -> bool {
 pub fn block(point: &str, key: &str) -> bool {
     #[cfg(debug_assertions)]
     {
-        let order = armed::at(point, key);
-        if let Some(pause) = order.wait {
+        let mut order = armed::at(point, key);
+        while let Some(pause) = order.pause() {
             std::thread::sleep(pause);
         }
         order.fail

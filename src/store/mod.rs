@@ -1,6 +1,7 @@
 //! What must survive: inbox, customer state, decisions, outbox, in one database transaction per message. One trait;
 //! SQLite (embedded default) and PostgreSQL behind it.
 
+mod alone;
 mod attendance;
 mod correction;
 mod erasure;
@@ -24,6 +25,7 @@ use crate::interaction::Interaction;
 use crate::journey::Journey;
 use crate::routing::Decision;
 
+pub use alone::Alone;
 pub use attendance::Attendance;
 pub use correction::{Corrected, Correction};
 pub use erasure::{Erased, Kind, MarkKey, Subject, Traces};
@@ -179,16 +181,22 @@ pub trait Store: Send + Sync {
     /// Whether the database answers; for readiness and `doctor`.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Notes that a worker takes a message on alone; true when another worker did before it and never came to an end. A
-    /// store that keeps no such notes blames nobody.
-    async fn begin_alone(&self, message_id: &str, worker: &str) -> Result<bool, StoreError> {
+    /// Notes that a worker takes a message on alone, unless another worker's note is there; that note then. A store that
+    /// keeps no such notes blames nobody.
+    async fn begin_alone(&self, message_id: &str, worker: &str) -> Result<Option<Alone>, StoreError> {
         let _ = (message_id, worker);
-        Ok(false)
+        Ok(None)
     }
 
-    /// The work on it has come to an end, whichever.
-    async fn end_alone(&self, message_id: &str) -> Result<(), StoreError> {
-        let _ = message_id;
+    /// The worker lives and still has that message alone at work.
+    async fn show_alone(&self, message_id: &str, worker: &str) -> Result<(), StoreError> {
+        let _ = (message_id, worker);
+        Ok(())
+    }
+
+    /// Takes that worker's note away: the work has come to an end, whichever, or the worker has.
+    async fn end_alone(&self, message_id: &str, worker: &str) -> Result<(), StoreError> {
+        let _ = (message_id, worker);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::alone::{self, Alone};
 use super::attendance::{self, Attendance};
 use super::identity;
 use super::link::{Cell, Database, Link, Param, cells};
@@ -265,24 +266,32 @@ impl<D: Database> Store for SqlStore<D> {
         self.read("SELECT COUNT(*) FROM customers WHERE epoch < 0", &[]).await.map(|_| ())
     }
 
-    async fn begin_alone(&self, message_id: &str, worker: &str) -> Result<bool, StoreError> {
+    async fn begin_alone(&self, message_id: &str, worker: &str) -> Result<Option<Alone>, StoreError> {
         self.within(async {
             let mut link = self.database.write().await?;
-            let row = [Text(message_id), Text(worker), Int(Utc::now().timestamp_micros())];
-            link.execute(BEGIN_ALONE, &row).await?;
-            let rows =
-                link.rows("SELECT worker FROM alone WHERE message_id = $1", &[Text(message_id)]).await?;
+            let other = alone::begin(&mut *link, message_id, worker).await?;
             link.commit().await?;
-            match rows.into_iter().next() {
-                Some(row) => cells(row).and_then(|[first]| Ok(first.text()? != worker)),
-                None => Ok(false),
-            }
+            Ok(other)
         })
         .await
     }
 
-    async fn end_alone(&self, message_id: &str) -> Result<(), StoreError> {
-        self.write_one("DELETE FROM alone WHERE message_id = $1", &[Text(message_id)]).await
+    async fn show_alone(&self, message_id: &str, worker: &str) -> Result<(), StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            alone::show(&mut *link, message_id, worker).await?;
+            link.commit().await
+        })
+        .await
+    }
+
+    async fn end_alone(&self, message_id: &str, worker: &str) -> Result<(), StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            alone::end(&mut *link, message_id, worker).await?;
+            link.commit().await
+        })
+        .await
     }
 
     async fn acquit(&self, worker: &str) -> Result<(), StoreError> {
@@ -442,9 +451,6 @@ const UNSENT: &str = "SELECT id, destination, routing_key, body FROM outbox \
 
 const UNSENT_OF: &str = "SELECT id, destination, routing_key, body FROM outbox \
     WHERE message_id = $1 AND sent_at IS NULL ORDER BY seq";
-
-const BEGIN_ALONE: &str =
-    "INSERT INTO alone (message_id, worker, since) VALUES ($1, $2, $3) ON CONFLICT (message_id) DO NOTHING";
 
 const DECIDED: &str = "SELECT d.decision FROM inbox i JOIN decisions d ON d.decision_id = i.decision_id \
     WHERE i.message_id = $1";

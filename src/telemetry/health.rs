@@ -1,5 +1,6 @@
 //! What readiness and liveness answer from: the latest word of each part, written by the parts themselves.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
@@ -32,6 +33,9 @@ struct Parts {
     store: PartState,
     engine: PartState,
     work: PartState,
+    /// Stages whose last call on the store failed.
+    #[serde(skip)]
+    failing: BTreeSet<&'static str>,
 }
 
 impl Parts {
@@ -61,6 +65,7 @@ impl Default for Health {
             store: starting.clone(),
             engine: starting,
             work: PartState { ok: true, detail: "going on".to_owned() },
+            failing: BTreeSet::new(),
         })))
     }
 }
@@ -81,6 +86,27 @@ impl Health {
         if !unchanged {
             self.set(part, ok, detail);
         }
+    }
+
+    /// Records how a stage's call on the store ended, cheaply when nothing changes. Reads succeed while commits wait for a
+    /// lock that somebody holds: each stage speaks for itself, and the store works when none of them failed last.
+    pub fn note_store(&self, stage: &'static str, answered: bool) {
+        let unchanged = {
+            let parts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            parts.failing.contains(stage) != answered && parts.store.ok == parts.failing.is_empty()
+        };
+        if unchanged {
+            return;
+        }
+        let mut parts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if answered {
+            parts.failing.remove(stage);
+        } else {
+            parts.failing.insert(stage);
+        }
+        let ok = parts.failing.is_empty();
+        let detail = if ok { "working" } else { "not available" };
+        parts.store = PartState { ok, detail: detail.to_owned() };
     }
 
     /// Records what a part says of itself.
@@ -111,6 +137,23 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_store_works_when_no_stage_failed_last() {
+        let health = Health::default();
+        let store = |stage, answered| {
+            health.note_store(stage, answered);
+            health.report()["store"]["ok"] == true
+        };
+        assert!(store("inbox", true));
+        assert!(!store("commit", false));
+        assert!(!store("inbox", true), "a read that succeeds says nothing of commits");
+        assert!(!store("commit", false));
+        assert!(!store("inbox", false));
+        assert!(!store("commit", true));
+        assert!(store("inbox", true));
+        assert!(store("commit", true));
+    }
 
     #[test]
     fn ready_only_when_every_part_is() {

@@ -120,10 +120,12 @@ impl LaneContext {
         let mut backoff = Backoff::new(self.retry_backoff);
         loop {
             match self.pipeline.decided_before(interaction).await {
-                Ok(Some(decided)) => return Ok(decided),
-                Ok(None) => {
-                    self.health.note(Part::Store, true, "working");
-                    break;
+                Ok(decided) => {
+                    self.health.note_store("inbox", true);
+                    match decided {
+                        Some(decided) => return Ok(decided),
+                        None => break,
+                    }
                 }
                 Err(error) => self.after_failure("inbox", interaction, error, &mut backoff, false).await?,
             }
@@ -134,7 +136,7 @@ impl LaneContext {
             let commit = self.pipeline.fold_and_commit(interaction, &understanding, Utc::now());
             match self.pipeline.attempt(&interaction.message_id, earlier, commit).await {
                 Ok(decided) => {
-                    self.health.note(Part::Store, true, "working");
+                    self.health.note_store("commit", true);
                     failpoint::pass("commit", &interaction.message_id).await;
                     return Ok(decided);
                 }
@@ -152,6 +154,7 @@ impl LaneContext {
             let analysis = self.pipeline.analyse(interaction);
             match self.pipeline.attempt(&interaction.message_id, earlier, analysis).await {
                 Ok(understanding) => {
+                    self.health.note_store("analyse", true);
                     if understanding.degraded {
                         self.health.note(Part::Engine, false, "failing; cues decide");
                     } else {
@@ -186,10 +189,10 @@ impl LaneContext {
         backoff: &mut Backoff,
         at_fault: bool,
     ) -> Result<(), Outcome> {
+        let away = matches!(&error, PipelineError::Store(store) if store.is_transient());
+        self.health.note_store(stage, !away);
         match &error {
-            PipelineError::Store(store) if store.is_transient() => {
-                self.health.note(Part::Store, false, "not available");
-            }
+            _ if away => {}
             PipelineError::Analyse(analysis) if analysis.is_permanent() => {
                 return Err(Outcome::Refused(Refusal::new("not_analysable", &error)));
             }

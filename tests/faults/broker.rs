@@ -1,68 +1,33 @@
 //! Rows 5 to 7 and 13 to 17: what the broker does.
 
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use futures::FutureExt as _;
 use lapin::options::{QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::support::bench::{Bench, Setup, Verdict};
-use crate::support::ledger::now;
+use crate::support::bench::{Bench, Setup};
+use crate::support::ledger::{Book, now};
 use crate::support::process::Worker;
 use crate::support::servers::Rabbit;
+use crate::support::verdict::Verdict;
 use crate::support::{by_form, millis, seconds};
 
-/// The rows that need a broker of their own, one after another on the same one: its start takes longer than most rows.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_05_06_07_13_14_19_on_a_broker_of_their_own() {
-    let rabbit = Arc::new(tokio::task::block_in_place(Rabbit::start));
-    let mut failed = Vec::new();
-    let mut run = async |name: &'static str, row: Pin<Box<dyn Future<Output = ()>>>| {
-        eprintln!("== {name}");
-        if AssertUnwindSafe(row).catch_unwind().await.is_err() {
-            failed.push(name);
-            // It may have been left stopped, dead or in alarm.
-            rabbit.signal("-CONT");
-            rabbit.stop();
-            rabbit.restart();
-        }
-    };
-    let own = || Arc::clone(&rabbit);
-    run("row 13", Box::pin(row_13_broker_stands_still(own()))).await;
-    run("row 14", Box::pin(row_14_memory_alarm(own()))).await;
-    run("row 6", Box::pin(row_06_broker_kill_9(own()))).await;
-    run("row 5", Box::pin(row_05_graceful_broker_restart(own()))).await;
-    run("row 7", Box::pin(row_07_broker_away_for_long(own()))).await;
-    run("row 19", Box::pin(crate::worker::row_19_an_item_slower_than_the_consumer_timeout(own()))).await;
-    assert!(failed.is_empty(), "failed: {failed:?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "open: under a disk alarm the ack of a confirmed decision was not seen within 21 s"]
-async fn row_15_on_a_broker_of_its_own() {
-    row_15_disk_alarm(Arc::new(tokio::task::block_in_place(Rabbit::start))).await;
-}
-
-async fn with_own_broker(setup: Setup, rabbit: Arc<Rabbit>) -> Option<(Bench, Worker)> {
-    let bench = Setup { rabbit: Some(rabbit), ..setup }.open().await?;
+/// A broker of the row's own.
+async fn with_own_broker(setup: Setup) -> Option<(Bench, Worker)> {
+    let rabbit = Some(Arc::new(tokio::task::block_in_place(Rabbit::start)));
+    let bench = Setup { rabbit, ..setup }.open().await?;
     let mut worker = bench.worker("worker");
     worker.ready().await;
     Some((bench, worker))
 }
 
 /// Takes the broker away and brings it back, under load; the time from its port to the next decision is the recovery.
-async fn goes_and_comes(
-    setup: Setup,
-    rabbit: Arc<Rabbit>,
-    times: usize,
-    pause: std::time::Duration,
-    go: impl Fn(&Bench),
-    what: &str,
-) {
-    let Some((bench, mut worker)) = with_own_broker(setup, rabbit).await else { return };
+async fn goes_and_comes(setup: Setup, times: usize, pause: Duration, go: impl Fn(&Bench), what: &str) {
+    let Some((bench, mut worker)) = with_own_broker(setup).await else { return };
+    // RabbitMQ loses the state of a quorum queue declared in the last moments before a kill -9: it comes back empty and
+    // without a leader, for good. Queues that have been there for a while come back.
+    tokio::time::sleep(seconds(6)).await;
     let load = bench.keep_loading(20, 100);
     let mut verdict =
         Verdict::of(format!("{times} times {what}, away for {} s, 20 messages a second", pause.as_secs()));
@@ -70,49 +35,46 @@ async fn goes_and_comes(
         bench.ledger().decided_after(now(), seconds(60)).await;
         tokio::task::block_in_place(|| go(&bench));
         let gone = now();
-        verdict.require(!worker.health("broker").0 || pause.is_zero(), "readiness does not show it");
-        tokio::time::sleep(pause).await;
+        worker.broker_is(|ok, _| !ok, seconds(20)).await;
+        tokio::time::sleep(pause.saturating_sub(gone.0.elapsed())).await;
         let opened = bench.rabbit().restart_and_time().await;
         let back = bench.ledger().decided_after(gone, seconds(120)).await;
         // Counted from the fault; the broker's own start is not the worker's.
         let recovery = back.saturating_sub(opened - gone.0);
-        verdict.recovered(recovery, by_form(seconds(20), seconds(10)));
+        verdict.recovered(recovery, seconds(10));
     }
     worker.ready().await;
     load.stop().await;
     bench.close(vec![worker], verdict).await;
 }
 
-async fn row_05_graceful_broker_restart(rabbit: Arc<Rabbit>) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_05_graceful_restart_of_an_own_broker() {
     let setup = Setup::of(5, "graceful broker restart", "working within 10 s of its port opening");
-    goes_and_comes(setup, rabbit, by_form(1, 10), seconds(1), |bench| bench.rabbit().stop(), "stopped").await;
+    goes_and_comes(setup, by_form(1, 10), seconds(1), |bench| bench.rabbit().stop(), "stopped").await;
 }
 
-async fn row_06_broker_kill_9(rabbit: Arc<Rabbit>) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_06_kill_9_of_an_own_broker() {
     let setup = Setup::of(6, "broker kill -9", "working within 10 s of its port opening");
-    goes_and_comes(setup, rabbit, by_form(2, 20), seconds(0), |bench| bench.rabbit().kill(), "killed").await;
+    goes_and_comes(setup, by_form(2, 20), seconds(0), |bench| bench.rabbit().kill(), "killed").await;
 }
 
-async fn row_07_broker_away_for_long(rabbit: Arc<Rabbit>) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_07_an_own_broker_away_for_long() {
     let setup = Setup::of(7, "broker away for minutes", "reconnects unaided");
-    goes_and_comes(
-        setup,
-        rabbit,
-        1,
-        by_form(seconds(15), seconds(300)),
-        |bench| bench.rabbit().stop(),
-        "stopped",
-    )
-    .await;
+    let away = by_form(seconds(15), seconds(300));
+    goes_and_comes(setup, 1, away, |bench| bench.rabbit().stop(), "stopped").await;
 }
 
-async fn row_13_broker_stands_still(rabbit: Arc<Rabbit>) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_13_an_own_broker_stands_still() {
     let setup = Setup::of(
         13,
         "broker stopped (SIGSTOP)",
         "the confirm timeout fires; working within 10 s of its waking",
     );
-    let Some((bench, mut worker)) = with_own_broker(setup, rabbit).await else { return };
+    let Some((bench, mut worker)) = with_own_broker(setup).await else { return };
     let load = bench.keep_loading(20, 100);
     bench.ledger().decided_after(now(), seconds(60)).await;
     let stand = by_form(seconds(16), seconds(60));
@@ -125,7 +87,7 @@ async fn row_13_broker_stands_still(rabbit: Arc<Rabbit>) {
     let back = bench.ledger().decided_after(awake, seconds(120)).await;
     let mut verdict =
         Verdict::of(format!("its process stopped for {} s, 20 messages a second", stand.as_secs()));
-    verdict.recovered(back, by_form(seconds(20), seconds(10)));
+    verdict.recovered(back, seconds(10));
     verdict.figure("noticed_after_s", noticed.as_secs_f64());
     let log = worker.log();
     verdict.require(log.contains("no confirm within"), "the confirm timeout did not fire");
@@ -134,74 +96,75 @@ async fn row_13_broker_stands_still(rabbit: Arc<Rabbit>) {
 }
 
 /// An alarm blocks publishers; a message whose decision was confirmed before is acked all the same.
-async fn alarm(rabbit: Arc<Rabbit>, row: u8, fault: &'static str, raise: &str, clear: &str) {
+async fn alarm(row: u8, fault: &'static str, raise: &str, clear: &str) {
+    const COUNT: usize = 20;
     let setup = Setup {
         shards: 1,
-        rabbit: Some(rabbit),
+        rabbit: Some(Arc::new(tokio::task::block_in_place(Rabbit::start))),
         ..Setup::of(row, fault, "acks go on; \"blocked\" is shown; resumes within 5 s")
     };
     let Some(bench) = setup.open().await else { return };
-    // The first message is confirmed, and acked only when the alarm is up; others come in while it is.
-    let mut worker = bench.failing_worker(
-        "worker",
-        "mark~m000000=sleep:20000;analyse~m00000=sleep:4000;analyse~m00001=sleep:8000",
-    );
+    // The first message is confirmed, and acked only when the alarm is up; the others come to publishing while it is.
+    let file = bench.folder().join("alarmed");
+    let mut worker = bench
+        .failing_worker("worker", &format!("mark~m000000=while:{0};analyse@2=while:{0}", file.display()));
     worker.ready().await;
-    bench.load(1, 10).await;
+    std::fs::write(&file, "").unwrap();
+    bench.load(1, COUNT).await;
     bench.ledger().until(seconds(60), "the first decision", |book| book.first.len() == 1).await;
-    let waiting = Instant::now();
-    bench.load(19, 10).await;
+    bench.load(COUNT - 1, COUNT).await;
     tokio::task::block_in_place(|| bench.rabbit().ctl(raise));
-    let shown = worker.broker_is(|ok, detail| !ok && detail.starts_with("blocked"), seconds(60)).await;
-    let mut verdict = Verdict::of(format!("{fault}, with 20 messages under way"));
-    verdict.figure("shown_after_s", shown.as_secs_f64());
+    let raised = Instant::now();
+    std::fs::remove_file(&file).unwrap();
+    worker.broker_is(|ok, detail| !ok && detail.starts_with("blocked"), seconds(60)).await;
+    let mut verdict = Verdict::of(format!("{fault}, with {COUNT} messages under way"));
+    verdict.figure("shown_after_s", raised.elapsed().as_secs_f64());
+    // The broker counts a quorum queue only every few seconds.
     let unsettled = || {
         let lines = bench.rabbit().ctl("list_queues name messages");
         let input = lines.lines().find(|line| line.contains("interactions.0")).unwrap_or_default().to_owned();
         input.rsplit(['\t', ' ']).next().and_then(|count| count.parse::<usize>().ok())
     };
-    tokio::time::sleep(seconds(21).saturating_sub(waiting.elapsed())).await;
-    // A busy machine takes its time for the ack; while the alarm is up it has to come all the same.
-    let patience = Instant::now() + seconds(30);
+    let patience = Instant::now() + seconds(60);
     let (decided, left) = loop {
         let decided = bench.ledger().look(|book| book.first.len());
         let left = tokio::task::block_in_place(unsettled);
-        if left == Some(20 - decided) || Instant::now() > patience {
+        if left == Some(COUNT - decided) || Instant::now() > patience {
             break (decided, left);
         }
         tokio::time::sleep(millis(500)).await;
     };
     verdict.require(
-        left == Some(20 - decided),
-        format!("{left:?} unsettled of 20 with {decided} decided: acks do not go on"),
+        left == Some(COUNT - decided),
+        format!("{left:?} unsettled of {COUNT} with {decided} decided: acks do not go on"),
     );
-    verdict.require(decided < 20, "everything was published before the alarm: the row shows nothing");
+    verdict.require(decided < COUNT, "everything was published before the alarm: the row shows nothing");
     verdict.require(worker.metric("smista_broker_up") == 0.0, "the metric does not show it");
-    let cleared = now();
+    // Longer than a confirm may take: what waits has been tried again and again.
+    tokio::time::sleep(by_form(seconds(12), seconds(60)).saturating_sub(raised.elapsed())).await;
+    let (told, told_utc) = now();
     tokio::task::block_in_place(|| bench.rabbit().ctl(clear));
-    let left = 20 - decided;
-    bench.ledger().until(seconds(60), "all decided", |book| book.open().is_empty()).await;
-    // The command itself takes a second or two.
-    verdict.figure("held_back", left);
-    verdict.recovered(cleared.0.elapsed(), by_form(seconds(15), seconds(5)));
+    bench.ledger().until(seconds(60), "all decided", Book::is_settled).await;
+    // The command takes seconds of its own, and the broker looks at its memory only now and then.
+    let cleared = bench.rabbit().logged("alarm cleared").await;
+    let cleared = told + (cleared - told_utc).to_std().unwrap_or_default();
+    let last = bench.ledger().look(|book| book.first.values().map(|first| first.at).max()).unwrap();
+    verdict.figure("held_back", COUNT - decided);
+    verdict.recovered(last.saturating_duration_since(cleared), seconds(5));
     let log = worker.log();
     verdict.require(log.contains("blocked"), "the log does not show it");
     bench.close(vec![worker], verdict).await;
 }
 
-async fn row_14_memory_alarm(rabbit: Arc<Rabbit>) {
-    alarm(
-        rabbit,
-        14,
-        "memory alarm",
-        "set_vm_memory_high_watermark 0.00000001",
-        "set_vm_memory_high_watermark 0.4",
-    )
-    .await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_14_memory_alarm_of_an_own_broker() {
+    let raise = "set_vm_memory_high_watermark 0.00000001";
+    alarm(14, "memory alarm", raise, "set_vm_memory_high_watermark 0.4").await;
 }
 
-async fn row_15_disk_alarm(rabbit: Arc<Rabbit>) {
-    alarm(rabbit, 15, "disk alarm", "set_disk_free_limit 1000000GB", "set_disk_free_limit 50MB").await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_15_disk_alarm_of_an_own_broker() {
+    alarm(15, "disk alarm", "set_disk_free_limit 1000000GB", "set_disk_free_limit 50MB").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -307,7 +270,7 @@ async fn row_17_nobody_bound_and_no_alternate() {
         )
         .await
         .unwrap();
-    bench.ledger().until(seconds(60), "all decided", |book| book.open().is_empty()).await;
+    bench.ledger().until(seconds(60), "all decided", Book::is_settled).await;
     verdict.recovered(bound.0.elapsed(), seconds(20));
     bench.close(vec![worker], verdict).await;
 }

@@ -3,13 +3,14 @@
 
 use std::time::Instant;
 
-use crate::support::bench::{Setup, Verdict};
+use crate::support::bench::Setup;
 use crate::support::producer::Input;
+use crate::support::verdict::Verdict;
 use crate::support::{by_form, millis, seconds};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_28_much_waits_for_a_slow_consumer() {
-    let setup = Setup::of(28, "many waiting, slow consumer", "memory bounded by the prefetch");
+    let setup = Setup::of(28, "many waiting, slow consumer", "memory bounded by the prefetch, at most 900 MB");
     let Some(bench) = setup.open().await else { return };
     let count = by_form(2_000, 50_000);
     bench.load(count, 500).await;
@@ -32,6 +33,7 @@ async fn row_28_much_waits_for_a_slow_consumer() {
     verdict.figure("held_at_most", held);
     verdict.require(held <= 64.0, format!("{held} held, prefetch 32 on 2 queues"));
     verdict.require(most - before < 40.0, format!("memory grew from {before:.0} to {most:.0} MiB"));
+    verdict.require(most <= 900.0, format!("{most:.0} MiB resident"));
     let (code, _) = slow.terminate(seconds(60)).await;
     verdict.require(code == Some(0), format!("the slow worker ended with {code:?}"));
     let quick = bench.worker("quick");

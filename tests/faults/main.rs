@@ -6,6 +6,8 @@ mod support;
 
 mod broker;
 mod database;
+mod figures;
+mod handover;
 mod input;
 mod load;
 mod network;

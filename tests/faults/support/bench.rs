@@ -1,36 +1,21 @@
-//! One row's scene: a topology and a store of its own, workers, load, and the comparison at the end.
+//! One row's scene: a topology and a store of its own, servers, workers, load. `close.rs` has the comparison at its end.
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
-use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
-use serde_json::Value;
-use tokio::sync::Mutex;
 
-use super::books::Stored;
+use super::feed::{Feed, Load};
 use super::ledger::Ledger;
 use super::process::Worker;
 use super::producer::{Input, Producer};
 use super::proxy::Proxy;
 use super::report::{Report, Row};
+use super::server;
 use super::servers::{Postgres, Rabbit};
-use super::{by_form, seconds, server};
-
-const TEXTS: [&str; 8] = [
-    "I was charged twice for my order, please refund one of them",
-    "Il pacco non è ancora arrivato, era previsto lunedì",
-    "How much is the yearly plan?",
-    "Voglio parlare con un operatore",
-    "Thank you so much, it works again!",
-    "Internet is down in the whole building since this morning",
-    "Vorrei disdire l'abbonamento",
-    "hello",
-];
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,13 +96,9 @@ impl Setup {
         std::fs::write(folder.path().join("smista.toml"), config).unwrap();
         let mut bench = Bench {
             row: self.row,
-            shards: self.shards,
+            input_queues: (0..self.shards).map(|shard| format!("interactions.{shard}")).collect(),
             env: self.env,
-            feed: Arc::new(Feed {
-                producer: Mutex::new(Producer::new(&url, &prefix)),
-                ledger: std::sync::OnceLock::new(),
-                next: AtomicUsize::new(0),
-            }),
+            feed: None,
             folder,
             prefix,
             url,
@@ -128,7 +109,7 @@ impl Setup {
         };
         bench.apply();
         let ledger = Ledger::open(&bench.url, &bench.prefix, self.bound).await;
-        let _ = Arc::get_mut(&mut bench.feed).unwrap().ledger.set(ledger);
+        bench.feed = Some(Arc::new(Feed::new(Producer::new(&bench.url, &bench.prefix), ledger)));
         Some(bench)
     }
 }
@@ -141,99 +122,15 @@ async fn fresh_database(url: &str, name: &str) -> String {
     format!("{server}/{name}")
 }
 
-/// The producer with the ledger that notes what it sends.
-struct Feed {
-    producer: Mutex<Producer>,
-    ledger: std::sync::OnceLock<Ledger>,
-    next: AtomicUsize,
-}
-
-impl Feed {
-    async fn load(&self, count: usize, customers: usize, text: Option<&str>) -> Vec<String> {
-        let mut producer = self.producer.lock().await;
-        let mut ids = Vec::new();
-        let mut left = count;
-        while left > 0 {
-            // A window holds a customer once, so its messages may overtake each other.
-            let window: Vec<Input> = (0..left.min(customers))
-                .map(|_| {
-                    let number = self.next.fetch_add(1, Ordering::Relaxed);
-                    let text = text.unwrap_or(TEXTS[number % TEXTS.len()]);
-                    Input::chat(&format!("c{}", number % customers), &format!("m{number:06}"), number, text)
-                })
-                .collect();
-            left -= window.len();
-            ids.extend(window.iter().map(|input| input.id.clone()));
-            self.send(&mut producer, &window).await;
-        }
-        ids
-    }
-
-    async fn send(&self, producer: &mut Producer, inputs: &[Input]) {
-        let ledger = self.ledger.get().unwrap();
-        ledger.note_sent(inputs);
-        producer.publish(inputs).await;
-        ledger.note(inputs);
-    }
-}
-
-/// Load that goes on beside the test.
-pub struct Load {
-    stop: tokio_util::sync::CancellationToken,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Load {
-    /// Stops it once what was begun is confirmed.
-    pub async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap();
-    }
-}
-
-/// What a row says beside the ledger.
-#[derive(Default)]
-pub struct Verdict {
-    pub done: String,
-    pub recovery: Option<Duration>,
-    pub figures: std::collections::BTreeMap<&'static str, Value>,
-    pub faults: Vec<String>,
-    /// Copies of decisions that the row allows.
-    pub copies_allowed: Option<usize>,
-    /// Messages that have to be parked, with the class.
-    pub parked: Vec<(String, &'static str)>,
-}
-
-impl Verdict {
-    pub fn of(done: impl Into<String>) -> Self {
-        Self { done: done.into(), ..Self::default() }
-    }
-
-    /// Notes a fault unless it holds.
-    pub fn require(&mut self, holds: bool, fault: impl Into<String>) {
-        if !holds {
-            self.faults.push(fault.into());
-        }
-    }
-
-    /// The longest time to recover, which has to be within the limit.
-    pub fn recovered(&mut self, took: Duration, limit: Duration) {
-        self.recovery = Some(self.recovery.map_or(took, |before| before.max(took)));
-        self.require(took <= limit, format!("recovered after {took:.1?}, later than {limit:?}"));
-    }
-
-    pub fn figure(&mut self, name: &'static str, value: impl Into<Value>) {
-        self.figures.insert(name, value.into());
-    }
-}
-
 /// The scene of one row.
 pub struct Bench {
-    row: Row,
-    shards: u16,
+    pub(super) row: Row,
+    /// Without the prefix; all of them have to be empty at the end.
+    pub input_queues: Vec<String>,
     env: Vec<(&'static str, String)>,
-    feed: Arc<Feed>,
-    folder: tempfile::TempDir,
+    /// Open once the topology is there.
+    feed: Option<Arc<Feed>>,
+    pub(super) folder: tempfile::TempDir,
     pub prefix: String,
     pub url: String,
     pub store: String,
@@ -247,8 +144,12 @@ impl Bench {
         self.folder.path()
     }
 
+    fn feed(&self) -> &Arc<Feed> {
+        self.feed.as_ref().unwrap()
+    }
+
     pub fn ledger(&self) -> &Ledger {
-        self.feed.ledger.get().unwrap()
+        &self.feed().ledger
     }
 
     pub fn proxy(&self) -> &Proxy {
@@ -259,7 +160,8 @@ impl Bench {
         self.rabbit.as_ref().unwrap()
     }
 
-    fn command(&self) -> Command {
+    /// The program, with this scene's configuration.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_smista"));
         command.arg("--config").arg(self.folder().join("smista.toml"));
         command.env("SMISTA_STORE__URL", &self.store).envs(self.env.iter().cloned());
@@ -291,38 +193,27 @@ impl Bench {
 
     /// Publishes so many messages, spread over customers; their ids.
     pub async fn load(&self, count: usize, customers: usize) -> Vec<String> {
-        self.feed.load(count, customers, None).await
+        self.feed().load(count, customers, None).await
     }
 
     /// The same with one text.
     pub async fn load_text(&self, count: usize, customers: usize, text: &str) -> Vec<String> {
-        self.feed.load(count, customers, Some(text)).await
+        self.feed().load(count, customers, Some(text)).await
     }
 
     /// Publishes these, side by side.
     pub async fn send(&self, inputs: &[Input]) {
-        let mut producer = self.feed.producer.lock().await;
-        self.feed.send(&mut producer, inputs).await;
+        self.feed().send(inputs).await;
     }
 
     /// Publishes again what the ledger knows already.
     pub async fn send_again(&self, inputs: &[Input]) {
-        self.feed.producer.lock().await.publish(inputs).await;
+        self.feed().send_again(inputs).await;
     }
 
     /// Publishes so many a second until stopped.
     pub fn keep_loading(&self, per_second: usize, customers: usize) -> Load {
-        let stop = tokio_util::sync::CancellationToken::new();
-        let (feed, stopped) = (Arc::clone(&self.feed), stop.clone());
-        let task = tokio::spawn(async move {
-            let mut tick = tokio::time::interval(Duration::from_millis(100));
-            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            while !stopped.is_cancelled() {
-                tick.tick().await;
-                feed.load((per_second / 10).max(1), customers, None).await;
-            }
-        });
-        Load { stop, task }
+        Load::start(self.feed(), per_second, customers)
     }
 
     async fn admin(&self) -> Connection {
@@ -353,103 +244,10 @@ impl Bench {
         (admin, channel)
     }
 
-    /// Waits for every input, stops the workers, compares everything, reports, and fails unless all is well.
-    pub async fn close(mut self, workers: Vec<Worker>, mut verdict: Verdict) {
-        let limit = by_form(seconds(200), seconds(1800));
-        let all = self.ledger().comes(limit, |book| book.open().is_empty()).await;
-        let summary = self.ledger().look(|book| book.summary());
-        verdict.require(all, format!("not every input decided or parked: {summary}"));
-        // What a crash left in the outbox is relayed when it is a minute old.
-        let until = Instant::now() + seconds(150);
-        while Stored::read(&self.store).await.is_ok_and(|stored| stored.unsent > 0) && Instant::now() < until
-        {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        for mut worker in workers {
-            let (code, _) = worker.terminate(seconds(30)).await;
-            verdict.require(code == Some(0), format!("a worker ended with {code:?}"));
-            if code != Some(0) {
-                eprintln!("{}", worker.log());
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let mut left_over = 0;
-        for shard in 0..self.shards {
-            left_over += self.depth(&format!("interactions.{shard}")).await.unwrap_or(0) as usize;
-        }
-        let stored = Stored::read(&self.store).await;
-        verdict.require(stored.is_ok(), format!("the database cannot be read: {:?}", stored.as_ref().err()));
-        let stored = stored.unwrap_or_default();
-        left_over += usize::try_from(stored.unsent).unwrap_or_default();
-        verdict.require(left_over == 0, format!("{left_over} left in input queues and outbox"));
-
-        let report = self.ledger().look(|book| {
-            let (mut effects, mut order) = stored.compare(book);
-            order.extend(book.disorder());
-            effects.extend(book.different.iter().map(|id| format!("{id}: two different decisions")));
-            let parked: std::collections::BTreeMap<&str, &str> =
-                book.parked.iter().map(|parked| (parked.id.as_str(), parked.class.as_str())).collect();
-            for id in parked.keys().filter(|id| book.first.contains_key(**id)) {
-                effects.push(format!("{id}: decided and parked"));
-            }
-            let expected = verdict.parked.iter().map(|(id, class)| (id.as_str(), *class)).collect();
-            if parked != expected {
-                verdict.faults.push(format!("parked: {parked:?}, not {expected:?}"));
-            }
-            if verdict.copies_allowed.is_some_and(|allowed| book.again > allowed) {
-                verdict.faults.push(format!("{} decisions published again", book.again));
-            }
-            for (what, found) in [("effects", &effects), ("order", &order)] {
-                if let Some(first) = found.first() {
-                    verdict.faults.push(format!("{what}: {} wrong, such as {first}", found.len()));
-                }
-            }
-            Report {
-                row: self.row,
-                form: by_form("short", "long"),
-                on: chrono::Utc::now().format("%Y-%m-%d").to_string(),
-                done: verdict.done.clone(),
-                inputs: book.count(),
-                decided: book.first.len(),
-                parked: parked.len(),
-                lost: book.open().len(),
-                effects_not_one: effects.len(),
-                published_again: book.again,
-                order_violations: order.len(),
-                left_over,
-                recovery_s: verdict.recovery.map(|took| took.as_secs_f64()),
-                figures: verdict.figures.clone(),
-                state: if verdict.faults.is_empty() { "passes" } else { "fails" },
-                faults: verdict.faults.clone(),
-            }
-        });
-        report.write();
-        eprintln!("{}", serde_json::to_string(&report).unwrap());
-        self.clean_up().await;
-        if !report.faults.is_empty() {
-            self.keep();
-        }
-        assert!(report.faults.is_empty(), "row {}: {:#?}", report.row.row, report.faults);
-    }
-
     /// Keeps configuration and logs for whoever looks for the cause.
-    fn keep(&mut self) {
+    pub(super) fn keep(&mut self) {
         self.folder.disable_cleanup(true);
         eprintln!("configuration and logs are kept in {}", self.folder().display());
-    }
-
-    async fn clean_up(&self) {
-        let (_admin, channel) = self.channel().await;
-        let shards = (0..self.shards).map(|shard| format!("interactions.{shard}"));
-        let rest = ["parked", "unrouted", "test.decisions"].map(str::to_owned);
-        for queue in shards.chain(rest) {
-            let name = format!("{}.{queue}", self.prefix);
-            let _ = channel.queue_delete(name.into(), QueueDeleteOptions::default()).await;
-        }
-        for exchange in ["interactions", "decisions", "events", "corrections", "parked", "unrouted"] {
-            let name = format!("{}.{exchange}", self.prefix);
-            let _ = channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await;
-        }
     }
 }
 
@@ -459,10 +257,4 @@ impl Drop for Bench {
             self.keep();
         }
     }
-}
-
-/// The value below which that part of the sorted values lies.
-pub fn percentile(sorted: &[f64], part: f64) -> f64 {
-    let place = (sorted.len() as f64 * part).ceil() as usize;
-    sorted.get(place.saturating_sub(1)).copied().unwrap_or_default()
 }

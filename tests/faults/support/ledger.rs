@@ -60,6 +60,11 @@ impl Book {
         self.inputs.values().flatten().filter(is_open).map(String::as_str).collect()
     }
 
+    /// Whether every input is decided or parked; cheap to ask while many are not.
+    pub fn is_settled(&self) -> bool {
+        self.first.len() + self.parked.len() >= self.count() && self.open().is_empty()
+    }
+
     pub fn summary(&self) -> String {
         let open = self.open();
         format!(
@@ -208,10 +213,11 @@ impl Ledger {
     /// Waits for a decision made after `since`; says how long after it that one came.
     pub async fn decided_after(&self, since: (Instant, DateTime<Utc>), limit: Duration) -> Duration {
         let fresh = |first: &First| {
-            first.decision["decided_at"]
-                .as_str()
-                .and_then(|at| DateTime::parse_from_rfc3339(at).ok())
-                .is_some_and(|at| at > since.1)
+            first.at > since.0
+                && first.decision["decided_at"]
+                    .as_str()
+                    .and_then(|at| DateTime::parse_from_rfc3339(at).ok())
+                    .is_some_and(|at| at > since.1)
         };
         let earliest =
             |book: &Book| book.first.values().filter(|first| fresh(first)).map(|first| first.at).min();

@@ -2,12 +2,15 @@
 
 pub mod bench;
 pub mod books;
+mod close;
+pub mod feed;
 pub mod ledger;
 pub mod process;
 pub mod producer;
 pub mod proxy;
 pub mod report;
 pub mod servers;
+pub mod verdict;
 
 use std::time::Duration;
 

@@ -101,18 +101,28 @@ impl Worker {
         (report[part]["ok"] == true, detail.to_owned())
     }
 
-    /// Waits until readiness says so of the broker; how long it took.
-    pub async fn broker_is(&mut self, wanted: impl Fn(bool, &str) -> bool, limit: Duration) -> Duration {
+    /// Waits until readiness says so of a part; how long it took.
+    pub async fn part_is(
+        &mut self,
+        part: &str,
+        wanted: impl Fn(bool, &str) -> bool,
+        limit: Duration,
+    ) -> Duration {
         let started = Instant::now();
         loop {
-            let (ok, detail) = self.health("broker");
+            let (ok, detail) = self.health(part);
             if wanted(ok, &detail) {
                 return started.elapsed();
             }
             assert!(self.is_running(), "the worker ended:\n{}", self.log());
-            assert!(started.elapsed() < limit, "the broker is still '{detail}':\n{}", self.log());
+            assert!(started.elapsed() < limit, "the {part} is still '{detail}':\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// The same of the broker.
+    pub async fn broker_is(&mut self, wanted: impl Fn(bool, &str) -> bool, limit: Duration) -> Duration {
+        self.part_is("broker", wanted, limit).await
     }
 
     pub async fn ready(&mut self) {

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::verdict::Timed;
+
 /// A row of the fault matrix.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Row {
@@ -38,7 +40,7 @@ pub struct Report {
     pub order_violations: usize,
     /// Outbox rows not sent and input not acked at the end.
     pub left_over: usize,
-    pub recovery_s: Option<f64>,
+    pub times: Vec<Timed>,
     pub figures: BTreeMap<&'static str, Value>,
     pub faults: Vec<String>,
     pub state: &'static str,
@@ -60,7 +62,7 @@ impl Report {
             published_again: 0,
             order_violations: 0,
             left_over: 0,
-            recovery_s: None,
+            times: Vec::new(),
             figures: BTreeMap::new(),
             faults: vec!["it did not come to its end".to_owned()],
             state: "fails",

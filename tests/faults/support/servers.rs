@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
 use super::process::free_port;
 
 /// A RabbitMQ in a temporary folder with ports of its own.
@@ -64,6 +66,20 @@ impl Rabbit {
         self.call(&format!("rabbitmqctl_in \"$DIR\" -q {arguments}"))
     }
 
+    /// When its log last said so. It is written some seconds late.
+    pub async fn logged(&self, what: &str) -> DateTime<Utc> {
+        let file = self.folder.path().join(format!("log/smista-{}@localhost.log", self.port));
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let log = std::fs::read_to_string(&file).unwrap();
+            if let Some(line) = log.lines().rev().find(|line| line.contains(what)) {
+                return DateTime::parse_from_str(&line[..32], "%Y-%m-%d %H:%M:%S%.f%:z").unwrap().to_utc();
+            }
+            assert!(Instant::now() < until, "the broker's log never said '{what}'");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     fn call(&self, commands: &str) -> String {
         call("rabbitmq", self.folder.path(), commands)
     }
@@ -101,6 +117,15 @@ impl Postgres {
 
     pub fn restart(&self) {
         call("postgres", self.folder.path(), &format!("start_postgres \"$DIR/pg\" {}", self.port));
+    }
+
+    /// Has every commit wait for the disk; the scripts start it without.
+    pub async fn make_durable(&self) {
+        use sqlx::{Connection as _, Executor as _};
+        let mut connection = sqlx::postgres::PgConnection::connect(&self.url()).await.unwrap();
+        connection.execute("ALTER SYSTEM SET fsync = on").await.unwrap();
+        connection.execute("SELECT pg_reload_conf()").await.unwrap();
+        connection.close().await.unwrap();
     }
 
     /// Stops it at once, as a crash would.
