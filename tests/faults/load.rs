@@ -10,7 +10,8 @@ use crate::support::{by_form, millis, seconds};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_28_much_waits_for_a_slow_consumer() {
-    let setup = Setup::of(28, "many waiting, slow consumer", "memory bounded by the prefetch, at most 900 MB");
+    let setup =
+        Setup::of(28, "many waiting, slow consumer", "memory bounded by the prefetch, at most 900 MB");
     let Some(bench) = setup.open().await else { return };
     let count = by_form(2_000, 50_000);
     bench.load(count, 500).await;
