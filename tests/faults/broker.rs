@@ -201,8 +201,9 @@ async fn row_16_output_queue_full() {
     worker.ready().await;
     let mut verdict =
         Verdict::of("60 messages; a second queue takes 5 decisions and refuses the rest for some seconds");
-    tokio::time::sleep(by_form(seconds(6), seconds(60))).await;
-    verdict.require(worker.log().contains("refused the message"), "the refusal is not in the log");
+    let refused = worker.says("refused the message", seconds(60)).await;
+    verdict.require(refused, "the refusal is not in the log");
+    tokio::time::sleep(by_form(seconds(3), seconds(60))).await;
     let acked = worker.metric("smista_decided_total");
     // Past its limit a queue may take a few more before it refuses.
     verdict.require(acked < 30.0, format!("{acked} of 60 acked though the queue takes 5"));
@@ -253,11 +254,11 @@ async fn row_17_nobody_bound_and_no_alternate() {
         .await
         .unwrap();
     bench.load(60, 20).await;
-    tokio::time::sleep(by_form(seconds(5), seconds(60))).await;
     let mut verdict = Verdict::of("60 messages while nothing took decisions");
+    verdict.require(worker.says("no queue takes", seconds(60)).await, "it is not in the log");
+    tokio::time::sleep(by_form(seconds(3), seconds(60))).await;
     let acked = worker.metric("smista_decided_total") + worker.metric("smista_parked_total");
     verdict.require(acked == 0.0, format!("{acked} acked though their decisions went nowhere"));
-    verdict.require(worker.log().contains("no queue takes"), "it is not in the log");
     let bound = now();
     bench.apply();
     channel

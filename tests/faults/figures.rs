@@ -28,7 +28,7 @@ async fn run(db: Db, count: usize) -> Option<(f64, Bench, Worker)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn throughput_of_postgresql_against_sqlite() {
-    let (count, rounds) = by_form((600, 1), (3_000, 5));
+    let (count, rounds) = by_form((400, 1), (3_000, 5));
     let (mut sqlite, mut postgres, mut last) = (Vec::new(), Vec::new(), None);
     for _ in 0..rounds {
         for (db, rates) in [(Db::Sqlite, &mut sqlite), (Db::OwnPostgres, &mut postgres)] {

@@ -13,7 +13,7 @@ async fn row_28_much_waits_for_a_slow_consumer() {
     let setup =
         Setup::of(28, "many waiting, slow consumer", "memory bounded by the prefetch, at most 900 MB");
     let Some(bench) = setup.open().await else { return };
-    let count = by_form(2_000, 50_000);
+    let count = by_form(1_200, 50_000);
     bench.load(count, 500).await;
     let mut slow = bench.failing_worker("slow", "infer=sleep:50");
     slow.ready().await;
@@ -47,7 +47,7 @@ async fn row_29_soak_with_random_lengths() {
     let Some(bench) = setup.open().await else { return };
     let mut worker = bench.worker("worker");
     worker.ready().await;
-    let length = by_form(seconds(40), seconds(1800));
+    let length = by_form(seconds(30), seconds(1800));
     let started = Instant::now();
     let mut memory = Vec::new();
     let mut number = 0_usize;
@@ -68,7 +68,7 @@ async fn row_29_soak_with_random_lengths() {
             .collect();
         number += inputs.len();
         bench.send(&inputs).await;
-        bench.ledger().until(seconds(60), "not too many waiting", |book| book.open().len() < 100).await;
+        bench.ledger().until(seconds(180), "not too many waiting", |book| book.open().len() < 100).await;
         memory.push(worker.memory_mib());
     }
     let quarter = memory.len() / 4;

@@ -125,6 +125,11 @@ async fn slow_line(setup: Setup, line: Line, what: &str, count: usize, holds: Ho
     bench.proxy().set(line);
     bench.load(count, 100).await;
     bench.ledger().until(by_form(seconds(200), seconds(1800)), "all decided", Book::is_settled).await;
+    // Acked, too: nobody is left afterwards to do it.
+    let until = std::time::Instant::now() + seconds(120);
+    while worker.metric("smista_decided_total") < count as f64 && std::time::Instant::now() < until {
+        tokio::time::sleep(millis(200)).await;
+    }
     // Long enough for a heartbeat to be missed.
     let quiet = by_form(seconds(5), seconds(60));
     tokio::time::sleep(quiet).await;

@@ -21,7 +21,7 @@ async fn row_01_no_fault() {
     for worker in &mut workers {
         worker.ready().await;
     }
-    let count = by_form(1_000, 10_000);
+    let count = by_form(600, 10_000);
     let started = Instant::now();
     bench.load(count, 200).await;
     bench.ledger().until(by_form(seconds(200), seconds(1800)), "all decided", Book::is_settled).await;

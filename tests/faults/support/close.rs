@@ -15,7 +15,7 @@ use super::{by_form, seconds};
 impl Bench {
     /// Waits for every input, stops the workers, compares everything, reports, and fails unless all is well.
     pub async fn close(mut self, workers: Vec<Worker>, mut verdict: Verdict) {
-        let limit = by_form(seconds(200), seconds(1800));
+        let limit = by_form(seconds(300), seconds(1800));
         let all = self.ledger().comes(limit, Book::is_settled).await;
         let summary = self.ledger().look(|book| book.summary());
         verdict.require(all, format!("not every input decided or parked: {summary}"));

@@ -43,6 +43,18 @@ impl Worker {
         std::fs::read_to_string(&self.log_file).unwrap_or_default()
     }
 
+    /// Waits until the log has these words; whether it came to that.
+    pub async fn says(&self, words: &str, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        while !self.log().contains(words) {
+            if Instant::now() > until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        true
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -126,7 +138,7 @@ impl Worker {
     }
 
     pub async fn ready(&mut self) {
-        self.broker_is(|ok, _| ok, Duration::from_secs(60)).await;
+        self.broker_is(|ok, _| ok, Duration::from_secs(120)).await;
     }
 
     /// A counter, summed over its labels.
