@@ -85,9 +85,10 @@ async fn row_03_kill_9_again_and_again() {
     for worker in &mut workers {
         worker.ready().await;
     }
-    let load = bench.keep_loading(30, 200);
+    // So few that a busy machine keeps up: what is measured is the taking over, not a backlog.
+    let load = bench.keep_loading(10, 200);
     let kills = by_form(3, 50);
-    let mut verdict = Verdict::of(format!("{kills} kills of one of two workers under 30 messages a second"));
+    let mut verdict = Verdict::of(format!("{kills} kills of one of two workers under 10 messages a second"));
     let mut waits = Vec::new();
     for kill in 0..kills {
         tokio::time::sleep(seconds(2)).await;
