@@ -131,7 +131,7 @@ async fn row_21_a_worker_that_only_lost_its_line_is_not_dead() {
     setup.row.part = "b";
     let Some(bench) = setup.open().await else { return };
     bench.load(5, 10).await;
-    bench.load_text(1, 10, "a suspected message").await;
+    let suspect = bench.load_text(1, 10, "a suspected message").await.remove(0);
     bench.load(5, 10).await;
     for name in ["first", "second"] {
         let mut victim = bench.failing_worker(name, "infer~suspected=kill");
@@ -148,11 +148,18 @@ async fn row_21_a_worker_that_only_lost_its_line_is_not_dead() {
         assert!(std::time::Instant::now() < until, "the suspected message was not taken on");
         tokio::time::sleep(millis(50)).await;
     }
-    let mut next = bench.worker_with("next", &[("SMISTA_BROKER__URL", &bench.url)]);
+    let received = bench.folder().join("received");
+    let note = format!("receive~{suspect}=note:{}", received.display());
+    let mut next =
+        bench.worker_with("next", &[("SMISTA_BROKER__URL", &bench.url), ("SMISTA_FAILPOINTS", &note)]);
     next.ready().await;
     bench.proxy().reset(Some("smista consume"));
+    while !received.exists() {
+        assert!(std::time::Instant::now() < until + seconds(60), "the next worker did not receive it");
+        tokio::time::sleep(millis(50)).await;
+    }
     // Longer than it takes to hold a worker for dead.
-    tokio::time::sleep(by_form(seconds(14), seconds(60))).await;
+    tokio::time::sleep(by_form(seconds(12), seconds(60))).await;
     let mut verdict = Verdict::of(
         "one message that two workers died with; the third has it alone and is cut off, a fourth gets it too",
     );
