@@ -6,6 +6,7 @@
 
 pub mod analyze;
 pub mod asyncapi;
+pub mod chart;
 pub mod database;
 pub mod demo;
 pub mod doctor;
@@ -20,6 +21,7 @@ pub mod row;
 pub mod samples;
 pub mod schema;
 pub mod setup;
+pub mod since;
 pub mod style;
 pub mod tally;
 pub mod topology;

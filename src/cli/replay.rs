@@ -7,10 +7,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::style::{self, paint};
-use super::{Hinted, Outcome, WrongUse, setup};
+use super::{Hinted, Outcome, setup};
 use crate::config::Config;
 use crate::routing::Decision;
-use crate::store::{self, ReplayRecord};
+use crate::store::ReplayRecord;
 use crate::worker::Pipeline;
 
 /// Decide a stored message again and compare.
@@ -37,18 +37,10 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
-    if let Some(url) = &args.state {
-        config.store.url.clone_from(url);
-        config.store.url_file = None;
-    }
-    if let Some(file) = store::missing_file(&config.store).await? {
-        let from = if args.state.is_some() { "--state" } else { "store.url" };
-        return Err(WrongUse(format!("{from}: there is no database {}", file.display())).into());
-    }
     if let Some(policy) = &args.policy {
         config.policy.path = Some(policy.clone());
     }
-    let store = setup::store(&config).await?;
+    let store = setup::kept(&mut config, args.state.as_deref()).await?;
     let record = store.replay_record(args.decision).await?.ok_or_else(|| {
         Hinted::new(
             format!("there is no decision {} in this database", args.decision),

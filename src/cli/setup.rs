@@ -224,6 +224,29 @@ pub async fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     ))
 }
 
+/// Opens a store that is there already, to look into: the one that `--state` names, else the configured one.
+pub async fn kept(config: &mut Config, state: Option<&str>) -> anyhow::Result<Arc<dyn Store>> {
+    if let Some(url) = state {
+        url.clone_into(&mut config.store.url);
+        config.store.url_file = None;
+    }
+    if let Some(file) = store::missing_file(&config.store).await? {
+        let from = if state.is_some() { "--state" } else { "store.url" };
+        return Err(WrongUse(format!("{from}: there is no database {}", file.display())).into());
+    }
+    store(config).await
+}
+
+/// Counts what is gone through, on a terminal only.
+pub fn counter(what: &'static str) -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{spinner} {human_pos} {msg}, {per_sec}, {elapsed}");
+    let bar = indicatif::ProgressBar::new_spinner().with_message(what);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
 /// The stages of a message, put together over a store.
 pub async fn pipeline(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<Pipeline> {
     let policy = PolicyHandle::new(policy(config)?);

@@ -136,6 +136,11 @@ impl Policy {
         format!("{}@{}", self.name, self.hash)
     }
 
+    /// The time zone of its hours.
+    pub fn time_zone(&self) -> &'static str {
+        self.zone.name()
+    }
+
     /// Things worth a look, none of which keeps the policy from deciding.
     pub fn warnings(&self) -> &[Fault] {
         &self.warnings

@@ -243,6 +243,23 @@ impl Facts {
         }
     }
 
+    /// The facts of a stored message: what its decision tells, and what the interaction adds to it. The same as those it
+    /// was decided on.
+    pub fn from_past(decision: &Decision, interaction: &Interaction) -> Self {
+        let now = interaction.sent_at;
+        Self {
+            goal_days: decision.analysis.goal.as_ref().map_or(0.0, |view| days_between(view.since, now)),
+            author: speaker(interaction),
+            sent_at: now,
+            ratings: interaction.ratings,
+            attributes: interaction.attributes.clone(),
+            auto_reply: interaction.auto_reply.is_some()
+                || decision.analysis.signals.iter().any(|signal| signal.name == SignalKind::AutoReply),
+            journey: JourneyFacts::gather(&decision.journey, now),
+            ..Self::from_decision(decision)
+        }
+    }
+
     /// The first signal of that kind.
     pub fn signal(&self, kind: SignalKind) -> Option<&Signal> {
         self.signals.iter().find(|signal| signal.name == kind)

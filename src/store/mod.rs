@@ -8,6 +8,7 @@ mod erasure;
 pub(crate) mod identity;
 mod link;
 mod merge;
+mod past;
 mod postgres;
 mod sql;
 pub mod sqlite;
@@ -30,6 +31,7 @@ pub use attendance::Attendance;
 pub use correction::{Corrected, Correction};
 pub use erasure::{Erased, Kind, MarkKey, Subject, Traces};
 pub use identity::Owner;
+pub use past::{Order, Past, Place, Span, Walk};
 
 /// A customer's state as stored. `epoch` rises with every commit; a commit against an older epoch is refused, so a
 /// stale worker cannot overwrite.
@@ -171,6 +173,9 @@ pub trait Store: Send + Sync {
 
     /// The latest decisions, newest first.
     async fn recent_decisions(&self, limit: u32) -> Result<Vec<Decision>, StoreError>;
+
+    /// A page of past decisions, those after a place; [`Walk`] goes from page to page.
+    async fn past(&self, span: &Span, after: Option<&Place>, limit: u32) -> Result<Vec<Past>, StoreError>;
 
     /// Keeps a correction; false when there is no such message. The same correction again changes nothing.
     async fn correct(&self, correction: Correction) -> Result<bool, StoreError>;

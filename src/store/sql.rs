@@ -15,7 +15,8 @@ use super::identity;
 use super::link::{Cell, Database, Link, Param, cells};
 use super::{
     Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, Forgotten, Keep,
-    MarkKey, OutboxMessage, Owner, ReplayRecord, Store, StoreError, Subject, erasure, merge,
+    MarkKey, OutboxMessage, Owner, Past, Place, ReplayRecord, Span, Store, StoreError, Subject, erasure,
+    merge, past,
 };
 use crate::interaction::Interaction;
 use crate::routing::Decision;
@@ -232,6 +233,16 @@ impl<D: Database> Store for SqlStore<D> {
             )
             .await?;
         rows.into_iter().map(|row| cells(row).and_then(|[decision]| parsed(decision))).collect()
+    }
+
+    async fn past(&self, span: &Span, after: Option<&Place>, limit: u32) -> Result<Vec<Past>, StoreError> {
+        self.within(async {
+            let mut link = self.database.read().await?;
+            let page = past::page(&mut *link, span, after, limit).await?;
+            link.abandon().await?;
+            Ok(page)
+        })
+        .await
     }
 
     async fn correct(&self, correction: Correction) -> Result<bool, StoreError> {
@@ -600,6 +611,6 @@ fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
-fn parsed<T: DeserializeOwned>(cell: Cell) -> Result<T, StoreError> {
+pub(super) fn parsed<T: DeserializeOwned>(cell: Cell) -> Result<T, StoreError> {
     serde_json::from_str(&cell.text()?).map_err(|error| StoreError::Corrupt(error.to_string()))
 }

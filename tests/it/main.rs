@@ -21,6 +21,7 @@ mod intents;
 mod journeys;
 mod offline;
 mod parity;
+mod past;
 mod policy;
 mod pressure;
 mod privileges;

@@ -11,8 +11,8 @@ use smista::interaction::Interaction;
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
 use smista::store::{
-    self, Committed, Corrected, Correction, CustomerState, Destination, Effect, Forgotten, MarkKey,
-    OutboxMessage, Store, StoreError, Subject,
+    self, Committed, Corrected, Correction, CustomerState, Destination, Effect, Forgotten, MarkKey, Order,
+    OutboxMessage, Past, Span, Store, StoreError, Subject, Walk,
 };
 use uuid::Uuid;
 
@@ -272,6 +272,50 @@ async fn shows_the_latest_decisions(store: Arc<dyn Store>) {
     assert_eq!(store.recent_decisions(2).await.unwrap().len(), 2);
 }
 
+async fn walks_what_was_decided(store: Arc<dyn Store>) {
+    let (one, two) = (unique("c"), unique("c"));
+    let seconds = 3_000_000;
+    let mut committed = Vec::new();
+    // Two at the same moment, too.
+    for (customer, later) in [(&two, 0), (&one, 1), (&two, 2), (&one, 2), (&two, 3), (&one, 9)] {
+        let message = Message { decided_at: at(seconds + later), ..Message::of(customer) };
+        committed.push(commit(&*store, &message, customer).await);
+    }
+    committed.retain(|effect| effect.decision.decided_at < at(seconds + 9));
+    let span = |order| Span { since: at(seconds), until: at(seconds + 9), order };
+    let pages = async |order, limit| {
+        let (mut found, mut after) = (Vec::<Past>::new(), None);
+        loop {
+            let page = store.past(&span(order), after.as_ref(), limit).await.unwrap();
+            let Some(last) = page.last() else { return found };
+            after = Some(last.place());
+            // Other runs may share the database.
+            found.extend(page.into_iter().filter(|past| past.customer == one || past.customer == two));
+        }
+    };
+    let key = |decision: &Decision| (decision.decided_at, decision.decision_id.to_string());
+    for limit in [1, 2, 3, 100] {
+        let found = pages(Order::Time, limit).await;
+        committed.sort_by_key(|effect| key(&effect.decision));
+        let decisions: Vec<_> = found.iter().map(|past| &past.decision).collect();
+        assert_eq!(decisions, committed.iter().map(|effect| &effect.decision).collect::<Vec<_>>());
+        assert_eq!(found[0].interaction, committed[0].interaction);
+
+        let found = pages(Order::Customer, limit).await;
+        committed.sort_by_key(|effect| (effect.before.customer.clone(), key(&effect.decision)));
+        let decisions: Vec<_> = found.iter().map(|past| &past.decision).collect();
+        assert_eq!(decisions, committed.iter().map(|effect| &effect.decision).collect::<Vec<_>>());
+    }
+    let mut walk = Walk::new(Arc::clone(&store), span(Order::Time));
+    let mut walked = 0;
+    while let Some(page) = walk.next().await.unwrap() {
+        walked += page.iter().filter(|past| past.customer == one || past.customer == two).count();
+    }
+    assert_eq!(walked, 5);
+    let nobody = Span { since: at(-90_000_000), until: at(-80_000_000), order: Order::Time };
+    assert!(Walk::new(store, nobody).next().await.unwrap().is_none());
+}
+
 async fn knows_a_customer_by_identities(store: Arc<dyn Store>) {
     let resolve = async |customer: Option<&str>, conversation: &str, identities: &[&String]| {
         let identities: Vec<String> = identities.iter().map(|identity| (*identity).clone()).collect();
@@ -507,6 +551,7 @@ async fn suite(store: Arc<dyn Store>) {
     serves_many_customers_at_once(Arc::clone(&store)).await;
     finds_what_a_crash_left_behind(Arc::clone(&store)).await;
     shows_the_latest_decisions(Arc::clone(&store)).await;
+    walks_what_was_decided(Arc::clone(&store)).await;
     knows_a_customer_by_identities(Arc::clone(&store)).await;
     agrees_on_a_new_identity(Arc::clone(&store)).await;
     makes_two_customers_one(Arc::clone(&store)).await;

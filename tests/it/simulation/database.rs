@@ -12,7 +12,7 @@ use smista::journey::Journey;
 use smista::routing::Decision;
 use smista::store::{
     Attendance, Committed, Corrected, Correction, Counts, CustomerState, Effect, Erased, MarkKey,
-    OutboxMessage, Owner, ReplayRecord, Store, StoreError, Subject,
+    OutboxMessage, Owner, Past, Place, ReplayRecord, Span, Store, StoreError, Subject,
 };
 use uuid::Uuid;
 
@@ -221,6 +221,10 @@ impl Store for SimulatedStore {
     }
 
     async fn recent_decisions(&self, _: u32) -> Result<Vec<Decision>, StoreError> {
+        elsewhere()
+    }
+
+    async fn past(&self, _: &Span, _: Option<&Place>, _: u32) -> Result<Vec<Past>, StoreError> {
         elsewhere()
     }
 

@@ -1,5 +1,8 @@
 //! `smista policy`: check, test, simulate and explain a policy.
 
+mod page;
+mod simulate;
+
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +18,6 @@ use crate::config::Config;
 use crate::nlp::labels::INTENTS;
 use crate::routing::compile::Effects;
 use crate::routing::decision::{Level, SCHEMA};
-use crate::routing::simulate::Changes;
 use crate::routing::testing::{self, TestResult};
 use crate::routing::{Decision, Facts, Policy, PolicyError, Routing, RuleTrace};
 
@@ -55,24 +57,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what another policy would change about past decisions.
-    #[command(
-        after_help = "Examples:\n  smista policy simulate --policy policy/ours.toml --decisions decisions.jsonl\n  smista policy simulate --policy new.toml --against old.toml --decisions - --json < decisions.jsonl"
-    )]
-    Simulate {
-        /// The new policy.
-        #[arg(long)]
-        policy: PathBuf,
-        /// The policy to compare with; the configured one, or the one inside the program, when left out.
-        #[arg(long)]
-        against: Option<PathBuf>,
-        /// Past decisions, one JSON object a line; `-` for standard input.
-        #[arg(long)]
-        decisions: PathBuf,
-        /// One JSON object on standard output.
-        #[arg(long)]
-        json: bool,
-    },
+    Simulate(simulate::Args),
     /// Show what the policy makes of a message: each rule, its effects, and what would be without it.
     #[command(
         after_help = "Examples:\n  smista policy explain --facts facts.json\n  echo '{\"intents\":[\"billing.dispute\"],\"sentiment\":\"negative\",\"signals\":[\"legal_threat\"]}' | smista policy explain\n  smista policy explain --facts facts.json --all\n\nThe names of the facts are in docs/policy.md, section Tests."
@@ -95,15 +80,13 @@ enum Command {
 
 /// Runs the command. A policy with a mistake and a test that fails are failures; a file that is not there is wrong use.
 pub async fn run(args: Args, config: Config) -> anyhow::Result<Outcome> {
-    let configured = config.policy.path;
+    let configured = config.policy.path.clone();
     match args.command {
         Command::Check { file, json } => check(file.or(configured).as_deref(), json),
         Command::Test { policy, tests, json } => {
             test(policy.or(configured).as_deref(), tests.as_deref(), json)
         }
-        Command::Simulate { policy, against, decisions, json } => {
-            simulation(&policy, against.or(configured).as_deref(), &decisions, json)
-        }
+        Command::Simulate(args) => simulate::run(args, config).await,
         Command::Explain { facts, policy, all, json } => {
             explain(policy.or(configured).as_deref(), facts.as_deref(), all, json)
         }
@@ -276,37 +259,6 @@ fn written(value: serde_json::Value, policy: &Policy) -> anyhow::Result<Facts> {
         );
     }
     Ok(facts)
-}
-
-fn simulation(new: &Path, old: Option<&Path>, decisions: &Path, as_json: bool) -> anyhow::Result<Outcome> {
-    let (old, new) = (good(old)?, good(Some(new))?);
-    let (name, text) = input(Some(decisions))?;
-    let mut changes = Changes::default();
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let decision: Decision = serde_json::from_str(line)
-            .with_context(|| format!("{name}:{}: this is no decision", index + 1))?;
-        changes.add(&decision, &old, &new);
-    }
-    let text = if as_json { serde_json::to_string(&changes)? } else { summary(&changes, &old, &new) };
-    writeln!(anstream::stdout(), "{text}")?;
-    Ok(Outcome::Done)
-}
-
-fn summary(changes: &Changes, old: &Policy, new: &Policy) -> String {
-    let Changes { decisions, changed, moves, examples } = changes;
-    let mut lines = vec![
-        format!("{} {}", paint(DIM, "from"), old.id()),
-        format!("{}   {}", paint(DIM, "to"), new.id()),
-        format!("{} of {decisions} decisions change", paint(HEADING, &changed.to_string())),
-    ];
-    let moved = moves
-        .iter()
-        .map(|(what, count)| format!("{count:>7}  {} {} → {}", paint(DIM, what.what), what.from, what.to));
-    lines.extend(moved);
-    if !examples.is_empty() {
-        lines.push(format!("{} {}", paint(DIM, "for example messages"), examples.join(", ")));
-    }
-    lines.join("\n")
 }
 
 /// A routing as a tree for people: the decision, then each rule with its effects and its counterfactual. `all` shows the

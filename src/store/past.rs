@@ -1,0 +1,134 @@
+//! Walking what was decided: a page of past decisions at a time, by time or customer by customer, so that whoever reads
+//! a month of them holds no more than a page.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::link::{Cell, Link, Param, cells};
+use super::{Store, StoreError};
+use crate::interaction::Interaction;
+use crate::routing::Decision;
+use Param::{Int, Text};
+
+/// Decisions on a page.
+const PAGE: u32 = 200;
+
+/// Which past decisions, and in which order. `since` counts, `until` does not; both are times of decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// From here on.
+    pub since: DateTime<Utc>,
+    /// Up to here.
+    pub until: DateTime<Utc>,
+    /// In this order.
+    pub order: Order,
+}
+
+/// The order of a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    Time,
+    /// All of a customer together, oldest first.
+    Customer,
+}
+
+/// A message that was decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    /// Whose it is today: a decision keeps the name that its customer had before others turned out to be the same.
+    pub customer: String,
+    /// As it was published.
+    pub decision: Decision,
+    /// The redacted message.
+    pub interaction: Interaction,
+    at: i64,
+}
+
+impl Past {
+    /// Where a walk goes on after it.
+    pub fn place(&self) -> Place {
+        Place {
+            customer: self.customer.clone(),
+            at: self.at,
+            decision: self.decision.decision_id.to_string(),
+        }
+    }
+}
+
+/// A place in a walk: behind one decision.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    customer: String,
+    at: i64,
+    decision: String,
+}
+
+/// A walk over a store.
+pub struct Walk {
+    store: Arc<dyn Store>,
+    span: Span,
+    place: Option<Place>,
+    over: bool,
+}
+
+impl Walk {
+    /// Stands before the first decision of the span.
+    pub fn new(store: Arc<dyn Store>, span: Span) -> Self {
+        Self { store, span, place: None, over: false }
+    }
+
+    /// The next page; none at the end. Decisions that are purged, erased or given to another customer while the walk
+    /// goes on may be missing.
+    pub async fn next(&mut self) -> Result<Option<Vec<Past>>, StoreError> {
+        if self.over {
+            return Ok(None);
+        }
+        let page = self.store.past(&self.span, self.place.as_ref(), PAGE).await?;
+        self.over = page.len() < PAGE as usize;
+        self.place = page.last().map(Past::place);
+        Ok((!page.is_empty()).then_some(page))
+    }
+}
+
+const BY_TIME: &str = "SELECT i.customer, d.decided_at, d.decision, d.interaction \
+    FROM decisions d JOIN inbox i ON i.message_id = d.message_id \
+    WHERE d.decided_at >= $1 AND d.decided_at < $2 AND (d.decided_at, d.decision_id) > ($3, $4) \
+    ORDER BY d.decided_at, d.decision_id LIMIT $5";
+
+const BY_CUSTOMER: &str = "SELECT i.customer, d.decided_at, d.decision, d.interaction \
+    FROM inbox i JOIN decisions d ON d.message_id = i.message_id \
+    WHERE d.decided_at >= $1 AND d.decided_at < $2 AND i.customer >= $3 \
+        AND (i.customer, d.decided_at, d.decision_id) > ($3, $4, $5) \
+    ORDER BY i.customer, d.decided_at, d.decision_id LIMIT $6";
+
+pub(super) async fn page(
+    link: &mut dyn Link,
+    span: &Span,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<Vec<Past>, StoreError> {
+    let start = Place { at: i64::MIN, ..Place::default() };
+    let Place { customer, at, decision } = after.unwrap_or(&start);
+    let (since, until) = (Int(span.since.timestamp_micros()), Int(span.until.timestamp_micros()));
+    let limit = Int(limit.into());
+    let rows = match span.order {
+        Order::Time => link.rows(BY_TIME, &[since, until, Int(*at), Text(decision), limit]).await?,
+        Order::Customer => {
+            let place = [since, until, Text(customer), Int(*at), Text(decision), limit];
+            link.rows(BY_CUSTOMER, &place).await?
+        }
+    };
+    rows.into_iter().map(past).collect()
+}
+
+fn past(row: Vec<Cell>) -> Result<Past, StoreError> {
+    let [customer, at, decision, interaction] = cells(row)?;
+    Ok(Past {
+        customer: customer.text()?,
+        at: at.int()?,
+        decision: super::sql::parsed(decision)?,
+        interaction: super::sql::parsed(interaction)?,
+    })
+}
