@@ -67,6 +67,7 @@ def line(row):
         row["bar"],
         row["done"],
         row["form"],
+        row.get("load", ""),
         row["inputs"],
         row["lost"],
         row["effects_not_one"],
@@ -79,7 +80,7 @@ def line(row):
 
 
 HEADER = [
-    "row", "fault", "passes when, besides the invariant", "what was done", "form", "inputs", "lost", "effects not one",
+    "row", "fault", "passes when, besides the invariant", "what was done", "form", "load", "inputs", "lost", "effects not one",
     "decisions published again", "order violations", "time limits", "measured", "result",
 ]
 
@@ -125,7 +126,8 @@ def main(folder, page):
         "",
         "Recovery counts from the end of the fault (for a broker, from the opening of its port; for an alarm, from the broker's own word",
         "that it is over) to the next decision, for an alarm to the last one that was held back; the longest wait is that of a message",
-        "sent around the kill of its worker. `./scripts/test` runs the short form too; there a time limit counts threefold, since other",
+        "sent around the kill of its worker. The load is how many processes wanted to run during the last minute, on how many processors:",
+        "times and throughput of a busy machine say more of the machine. `./scripts/test` runs the short form too; there a time limit counts threefold, since other",
         "tests run beside it.",
         "",
         "Of RabbitMQ 3.10 the matrix has shown this: a quorum queue declared within the last moments before a `kill -9` of the broker",

@@ -8,7 +8,7 @@ use super::bench::Bench;
 use super::books::Stored;
 use super::ledger::Book;
 use super::process::Worker;
-use super::report::Report;
+use super::report::{Report, load};
 use super::verdict::Verdict;
 use super::{by_form, seconds};
 
@@ -68,6 +68,7 @@ impl Bench {
                 row: self.row,
                 form: by_form("short", "long"),
                 on: chrono::Utc::now().format("%Y-%m-%d").to_string(),
+                load: load(),
                 done: verdict.done.clone(),
                 inputs: book.count(),
                 decided: book.first.len(),

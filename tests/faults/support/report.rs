@@ -27,6 +27,8 @@ pub struct Report {
     pub form: &'static str,
     /// The day it was run.
     pub on: String,
+    /// How many processes wanted to run during the last minute, and on how many processors.
+    pub load: String,
     /// What was done, with counts.
     pub done: String,
     pub inputs: usize,
@@ -53,6 +55,7 @@ impl Report {
             row,
             form: super::by_form("short", "long"),
             on: chrono::Utc::now().format("%Y-%m-%d").to_string(),
+            load: load(),
             done: String::new(),
             inputs: 0,
             decided: 0,
@@ -76,6 +79,13 @@ impl Report {
         let file = format!("{folder}/row-{:02}{}.json", self.row.row, self.row.part);
         std::fs::write(file, serde_json::to_string(self).unwrap()).unwrap();
     }
+}
+
+/// What else the machine had to do; it counts the row itself too.
+pub fn load() -> String {
+    let average = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let minute: f64 = average.split(' ').next().and_then(|minute| minute.parse().ok()).unwrap_or_default();
+    format!("{minute:.0} on {}", std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// A row that cannot run here.
