@@ -254,7 +254,8 @@ pub async fn pipeline(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<
     let fold = (&config.journey).into();
     let pipeline = Pipeline::new(analyzer, store, Arc::new(policy), fold, config.engine.on_failure);
     let marks = MarkKey::new(identity_key(config)?);
-    Ok(pipeline.explaining(config.engine.explain).heeding_erasures(marks))
+    let persona = (&config.journey.persona).into();
+    Ok(pipeline.explaining(config.engine.explain).heeding_erasures(marks).sounding_like(persona))
 }
 
 /// The secret that keys the hashes of identities.

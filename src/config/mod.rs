@@ -302,6 +302,22 @@ pub struct Journey {
     pub repeat_similarity: f32,
     /// Days after which half of an experience is forgotten.
     pub experience_half_life_days: f32,
+    /// A customer is asked for marks at most once in so many days.
+    pub survey_days: u16,
+    /// What the contact centre wants to sound like.
+    pub persona: Persona,
+}
+
+/// What agents' and bots' turns are checked against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Persona {
+    /// The first turn of a conversation greets.
+    pub greeting: bool,
+    /// An upset customer reads or hears that it was noticed.
+    pub empathy: bool,
+    /// Phrases not to be used, by language; those under `""` in any.
+    pub banned: BTreeMap<String, Vec<String>>,
 }
 
 /// Policy file.

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 
 use super::experience::days_between;
-use super::model::{Contact, Journey, JourneyView, RiskLevel, Trend};
+use super::model::{Contact, Journey, JourneyView, RiskLevel, Said, Trend};
 use super::names::Tongue;
 use super::promises::Made;
 
@@ -24,10 +24,14 @@ pub(super) struct Facts<'a> {
 
 /// Writes it.
 pub(super) fn write(facts: &Facts<'_>) -> String {
-    let tongue = Tongue::of(&facts.contact.language);
+    // A message too short to tell its language is taken for one in the language they wrote before.
+    let languages = std::iter::once(facts.contact).chain(facts.earlier.iter().rev().filter(|c| c.counts()));
+    let told = languages.map(|contact| contact.language.as_str()).find(|code| !matches!(*code, "" | "und"));
+    let tongue = Tongue::of(told.unwrap_or_default());
     let sentences = [
         opening(facts, tongue),
         promised(facts, tongue),
+        contradicted(facts, tongue),
         open(facts, tongue),
         beginning(facts, tongue),
         standing(facts, tongue),
@@ -56,11 +60,21 @@ pub(super) fn promise_to_keep(language: &str, made: &Made, now: DateTime<Utc>) -
     )
 }
 
-/// A bad score, as a task.
-pub(super) fn low_score(language: &str) -> String {
+/// A bad score, as a task, with what it is about.
+pub(super) fn low_score(language: &str, root_cause: Option<&str>) -> String {
+    let tongue = Tongue::of(language);
+    let about = root_cause.map(|intent| format!(" ({})", tongue.intent(intent))).unwrap_or_default();
+    tongue.pick(
+        format!("Ask the customer about the low score{about}"),
+        format!("Chiedere al cliente il motivo del voto basso{about}"),
+    )
+}
+
+/// A high score, as a task.
+pub(super) fn high_score(language: &str) -> String {
     let tongue = Tongue::of(language);
     tongue
-        .pick("Ask the customer about the low score", "Chiedere al cliente il motivo del voto basso")
+        .pick("Thank the customer and ask for a review", "Ringraziare il cliente e chiedere una recensione")
         .to_owned()
 }
 
@@ -74,7 +88,7 @@ fn opening(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
     if repeat.is_repeat {
         let related = before.iter().filter(|earlier| repeat.of.contains(&earlier.conversation_id)).copied();
         let channels = channels(related.chain([contact]), tongue);
-        let ordinal = tongue.ordinal(repeat.of.len() + 1);
+        let ordinal = tongue.ordinal(usize::try_from(repeat.count).unwrap_or(repeat.of.len()) + 1);
         let span = span(f64::from(repeat.days), tongue);
         return Some(tongue.pick(
             format!("{ordinal} contact {span} about the same problem ({channels}){about}."),
@@ -145,6 +159,21 @@ fn promised(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
             tongue.pick(format!("Promised {on}: \"{text}\"."), format!("Promesso {on}: \"{text}\"."))
         }
     })
+}
+
+/// The latest two things that cannot both be true.
+fn contradicted(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
+    let found = facts.view.contradictions.last()?;
+    let side = |said: &Said| {
+        let on = tongue.on(said.at, facts.contact.at);
+        let text = said.text.trim_end_matches(['.', '!', ' ']);
+        format!("\"{text}\" ({}, {on})", tongue.source(said.by))
+    };
+    let (first, second) = (side(&found.first), side(&found.second));
+    Some(tongue.pick(
+        format!("Told different things: {first}, {second}."),
+        format!("Sono state dette cose diverse: {first}, {second}."),
+    ))
 }
 
 fn open(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {

@@ -12,7 +12,7 @@
 use super::experience::days_between;
 use super::fold::FoldSettings;
 use super::model::{ChurnRisk, Contact, Journey, RiskLevel};
-use super::{promises, repeat};
+use super::{promises, repeat, statements};
 use crate::nlp::labels::{SignalKind, Stage};
 
 const SAID_SO: u32 = 5;
@@ -46,7 +46,7 @@ pub(super) fn risk(journey: &Journey, settings: &FoldSettings) -> ChurnRisk {
             }
         }
         let earlier = journey.contacts.get(..index).unwrap_or_default();
-        if repeat::find(earlier, contact, settings).is_repeat {
+        if repeat::find(earlier, journey.base.as_deref(), contact, settings).is_repeat {
             add("repeat_contact", 1);
         }
         for intent in &contact.intents {
@@ -58,6 +58,12 @@ pub(super) fn risk(journey: &Journey, settings: &FoldSettings) -> ChurnRisk {
                 _ => (),
             }
         }
+    }
+    let told_differently = statements::contradictions(&journey.contacts, settings)
+        .iter()
+        .any(|found| days_between(found.second.at, now) <= f64::from(settings.repeat_days));
+    if told_differently {
+        add("contradiction", 1);
     }
     let recent_promise_broken = promises::list(&journey.contacts, settings).iter().any(|made| {
         !made.promise.kept && days_between(made.promise.at, now) <= f64::from(settings.repeat_days)

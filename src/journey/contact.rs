@@ -2,6 +2,7 @@
 
 use super::cues;
 use super::model::{Contact, Outcome};
+use super::statements;
 use super::vector;
 use crate::interaction::{Author, Interaction};
 use crate::nlp::Understanding;
@@ -12,6 +13,8 @@ const SUMMARY: usize = 160;
 const PROMISE: usize = 200;
 /// Promises kept of one contact.
 const PROMISES: usize = 5;
+/// A sentence of so many words says something.
+const ANSWER_WORDS: usize = 5;
 
 impl Contact {
     /// From the message and what it means. Promises are taken from the contact centre's turns only, in its own words.
@@ -40,12 +43,22 @@ impl Contact {
         let resolved = if author == Author::Customer {
             said(Author::Customer).any(cues::resolved)
         } else {
-            said(Author::Agent).any(cues::resolved)
+            said(Author::Agent).any(cues::done)
         };
+        let closed = author != Author::Customer && said(Author::Agent).any(cues::closing);
+        let answers = author == Author::Agent
+            && !auto_reply
+            && said(Author::Agent).any(|sentence| {
+                !cues::promises(sentence)
+                    && !sentence.ends_with('?')
+                    && sentence.split_whitespace().count() >= ANSWER_WORDS
+            });
         let outcome = if gives_up {
             Outcome::GivenUp
         } else if resolved {
             Outcome::Resolved
+        } else if closed {
+            Outcome::Closed
         } else {
             Outcome::None
         };
@@ -71,6 +84,8 @@ impl Contact {
             promise_unkept: said(Author::Customer).any(cues::unkept),
             embedding: vector::rounded(&understanding.embedding),
             summary: shortened(&interaction.document(), SUMMARY),
+            answers,
+            statements: if auto_reply { Vec::new() } else { statements::found(interaction) },
         }
     }
 
@@ -90,7 +105,7 @@ fn who_speaks(interaction: &Interaction) -> Author {
 }
 
 /// The first words of a text on one line, cut between words, with an ellipsis when cut; at most `most` characters.
-fn shortened(text: &str, most: usize) -> String {
+pub(super) fn shortened(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= most {
         return line;

@@ -16,7 +16,7 @@ static PROMISES: &[&str] = &[
     r"(?i)\b(?:risponder|risolver|sistemer|scriver|spedir|sostituir|provveder|ripristiner|riceverà|riceverai|riceverete|ritirer)(?:ò|o'|à|a'|emo|anno|ai|ete)?\b",
     r"(?i)\b(?:verrà|verra'|sarà|sara'|sarete|verrete|verrai|sarai)\s+(?:\w+\s+)?(?:richiamat|ricontattat|contattat|rimborsat|accreditat|spedit|consegnat|inviat|sostituit|riparat|risolt|ripristinat|aggiornat|avvisat)[oaie]\b",
     r"(?i)\b(?:farò|faremo|farà|faranno)\s+(?:sapere|richiamare|avere|contattare|spedire)\b",
-    r"(?i)\bpasserà\s+(?:un|il)\s+tecnico\b|\b(?:un|il)\s+tecnico\s+(?:passerà|verrà|la\s+contatterà|arriverà)\b",
+    r"(?i)\bpasserà\s+(?:un|il)\s+tecnico\b|\b(?:un|il)\s+tecnico\b[^.!?]{0,30}?\b(?:passerà|verrà|la\s+contatterà|arriverà)\b",
 ];
 
 /// … unless it is denied, asked, or hangs on a condition.
@@ -44,6 +44,20 @@ static NOT_RESOLVED: &[&str] = &[
     r"(?i)\b(?:non|mai|niente|nessuno|ancora|senza|finché|se|quando|appena|vorrei|voglio|spero|deve|dovete|potete|può|doveva)\b",
     r"\?\W*$",
     r"(?i)\b(?:marked|says?|told|risulta)\b",
+];
+
+/// An agent says that what was asked for has been done.
+static DONE_BY_AGENT: &[&str] = &[
+    r"(?i)\b(?:order|booking|appointment|plan|subscription|address|request|change|reservation|upgrade)\b[^.!?]{0,20}\b(?:is|was|has been|have been)\s+(?:now\s+|successfully\s+)*(?:confirmed|placed|completed|changed|updated|upgraded|cancelled|canceled|activated|renewed|moved|booked)\b",
+    r"(?i)\b(?:i|we)(?:\s+have|['’]ve)\s+(?:now\s+|just\s+|successfully\s+)*(?:placed|confirmed|changed|updated|upgraded|cancelled|canceled|activated|renewed|moved|booked)\b",
+    r"(?i)\b(?:ordine|prenotazione|appuntamento|piano|abbonamento|indirizzo|richiesta|modifica|passaggio)\b[^.!?]{0,20}\b(?:è stat[oa]|è|risulta)\s+(?:ora\s+|già\s+)?(?:confermat|complet|modificat|cambiat|aggiornat|annullat|disdett|attivat|rinnovat|spostat|prenotat)[oa]",
+    r"(?i)\b(?:ho|abbiamo)\s+(?:appena\s+|già\s+)?(?:confermato|modificato|cambiato|aggiornato|annullato|disdetto|attivato|rinnovato|spostato|prenotato)\b",
+];
+
+/// An agent closes the matter.
+static CLOSING: &[&str] = &[
+    r"(?i)\b(?:close|closing|closed)\s+(?:this|the|your|down this)\s+(?:ticket|case|request|conversation|enquiry|complaint|chat)\b|\b(?:ticket|case|request|enquiry)\s+(?:is|has been|will be)\s+(?:now\s+)?closed\b",
+    r"(?i)\b(?:chiudo|chiudiamo|chiuderò|chiuso)\s+(?:la|il|questa|questo)\s+(?:segnalazione|pratica|ticket|richiesta|conversazione|caso)\b|\b(?:segnalazione|pratica|ticket|richiesta|caso)\s+(?:è|viene|verrà)\s+(?:stat[oa]\s+)?chius[oa]\b",
 ];
 
 /// The customer no longer wants it.
@@ -81,6 +95,8 @@ impl Cues {
 
 static PROMISE: LazyLock<Cues> = LazyLock::new(|| Cues::new(PROMISES, NOT_A_PROMISE));
 static DONE: LazyLock<Cues> = LazyLock::new(|| Cues::new(RESOLVED, NOT_RESOLVED));
+static DONE_FOR: LazyLock<Cues> = LazyLock::new(|| Cues::new(DONE_BY_AGENT, NOT_RESOLVED));
+static CLOSED: LazyLock<Cues> = LazyLock::new(|| Cues::new(CLOSING, &[r"\?\W*$"]));
 static ENDED: LazyLock<Cues> = LazyLock::new(|| Cues::new(GIVEN_UP, &[]));
 static BROKEN: LazyLock<Cues> = LazyLock::new(|| Cues::new(UNKEPT, &[]));
 
@@ -92,6 +108,16 @@ pub(super) fn promises(sentence: &str) -> bool {
 /// Whether a sentence says that it is done.
 pub(super) fn resolved(sentence: &str) -> bool {
     DONE.found(sentence)
+}
+
+/// Whether a sentence of the contact centre says that it is done.
+pub(super) fn done(sentence: &str) -> bool {
+    resolved(sentence) || DONE_FOR.found(sentence)
+}
+
+/// Whether a sentence of the contact centre closes the matter.
+pub(super) fn closing(sentence: &str) -> bool {
+    CLOSED.found(sentence)
 }
 
 /// Whether a sentence of the customer withdraws what was wanted.
@@ -141,7 +167,9 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        for list in [PROMISES, NOT_A_PROMISE, RESOLVED, NOT_RESOLVED, GIVEN_UP, UNKEPT] {
+        for list in
+            [PROMISES, NOT_A_PROMISE, RESOLVED, NOT_RESOLVED, DONE_BY_AGENT, CLOSING, GIVEN_UP, UNKEPT]
+        {
             for pattern in list {
                 assert!(regex::Regex::new(pattern).is_ok(), "{pattern}");
             }

@@ -17,7 +17,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::model::{Contact, Standing, Trend};
+use super::model::{Contact, Input, Standing, Trend};
 use super::repeat;
 use crate::interaction::Ratings;
 use crate::nlp::labels::SignalKind;
@@ -26,6 +26,9 @@ use crate::nlp::labels::SignalKind;
 pub(super) const BASELINE: f64 = 60.0;
 const WEIGHT: f64 = 0.35;
 const EFFORT_WEIGHT: f64 = 0.5;
+/// Points that the whole effort takes, and a repeat or a broken promise each.
+const EFFORT_POINTS: f64 = 20.0;
+const FLAG_POINTS: f64 = 10.0;
 /// Contacts looked at for the trend, and the difference that counts.
 const TREND_CONTACTS: usize = 6;
 const TREND_STEP: f32 = 0.2;
@@ -40,26 +43,79 @@ pub(super) fn apply(standing: &mut Standing, contact: &Contact, half_life_days: 
             (BASELINE + (f64::from(standing.experience) - BASELINE) * left, f64::from(standing.effort) * left)
         }
     };
-    let moment = moment(contact, repeat::known_problem(&standing.open_goals, contact));
-    standing.experience = (experience + WEIGHT * (moment - experience)).clamp(0.0, 100.0) as f32;
+    let again = repeat::known_problem(&standing.open_goals, contact);
+    let parts = parts(contact, again);
+    standing.experience = (experience + WEIGHT * (parts.moment() - experience)).clamp(0.0, 100.0) as f32;
     let own = f64::from(finite(contact.effort)).clamp(0.0, 1.0);
     standing.effort = (effort + EFFORT_WEIGHT * (own - effort)).clamp(0.0, 1.0) as f32;
 }
 
-/// How one contact was for the customer, 0…100.
-fn moment(contact: &Contact, again: bool) -> f64 {
+/// How one contact was for the customer, in its parts.
+struct Parts {
+    sentiment: f64,
+    felt: f64,
+    effort: f64,
+    again: bool,
+    unkept: bool,
+    rating: Option<f64>,
+}
+
+fn parts(contact: &Contact, again: bool) -> Parts {
     let sentiment = f64::from(finite(contact.sentiment)).clamp(-1.0, 1.0);
-    let felt = if sentiment >= 0.0 { BASELINE + 40.0 * sentiment } else { BASELINE * (1.0 + sentiment) };
-    let again = again || contact.signals.contains(&SignalKind::RepeatContact);
-    let mut moment = felt - 20.0 * f64::from(finite(contact.effort)).clamp(0.0, 1.0);
-    if again {
-        moment -= 10.0;
+    Parts {
+        sentiment,
+        felt: if sentiment >= 0.0 { BASELINE + 40.0 * sentiment } else { BASELINE * (1.0 + sentiment) },
+        effort: f64::from(finite(contact.effort)).clamp(0.0, 1.0),
+        again: again || contact.signals.contains(&SignalKind::RepeatContact),
+        unkept: contact.promise_unkept,
+        rating: rating(&contact.ratings),
     }
-    if contact.promise_unkept {
-        moment -= 10.0;
+}
+
+impl Parts {
+    /// Without the marks.
+    fn lived(&self) -> f64 {
+        let flags = f64::from(u8::from(self.again)) + f64::from(u8::from(self.unkept));
+        (self.felt - EFFORT_POINTS * self.effort - FLAG_POINTS * flags).clamp(0.0, 100.0)
     }
-    let moment = moment.clamp(0.0, 100.0);
-    rating(&contact.ratings).map_or(moment, |rating| (moment + 2.0 * rating) / 3.0)
+
+    fn moment(&self) -> f64 {
+        let lived = self.lived();
+        self.rating.map_or(lived, |rating| (lived + 2.0 * rating) / 3.0)
+    }
+}
+
+/// What a contact adds up to: `past` is what was left of before, `moment` how this contact was, each other input the
+/// points it gives or takes from the moment. `before` is the standing the contact came to.
+#[expect(clippy::cast_possible_truncation, reason = "points of 0…100, rounded to tenths")]
+pub(super) fn inputs(before: &Standing, contact: &Contact, half_life_days: f32) -> Vec<Input> {
+    let past = before.as_of.map_or(BASELINE, |then| {
+        BASELINE + (f64::from(before.experience) - BASELINE) * fading(then, contact.at, half_life_days)
+    });
+    let parts = parts(contact, repeat::known_problem(&before.open_goals, contact));
+    let tenths = |value: f64| ((value * 10.0).round() / 10.0) as f32 + 0.0;
+    let hundredths = |value: f64| ((value * 100.0).round() / 100.0) as f32 + 0.0;
+    let input = |name: &str, value: f64, points: f64| Input {
+        name: name.to_owned(),
+        value: hundredths(value),
+        points: tenths(points),
+    };
+    let mut inputs =
+        vec![input("past", past, (1.0 - WEIGHT) * past), input("sentiment", parts.sentiment, parts.felt)];
+    if parts.effort > 0.0 {
+        inputs.push(input("effort", parts.effort, -EFFORT_POINTS * parts.effort));
+    }
+    if parts.again {
+        inputs.push(input("repeat", 1.0, -FLAG_POINTS));
+    }
+    if parts.unkept {
+        inputs.push(input("promise", 1.0, -FLAG_POINTS));
+    }
+    if let Some(rating) = parts.rating {
+        inputs.push(input("rating", rating, parts.moment() - parts.lived()));
+    }
+    inputs.push(input("moment", parts.moment(), WEIGHT * parts.moment()));
+    inputs
 }
 
 /// Mean of the ratings given, on 0…100.
@@ -148,7 +204,7 @@ mod tests {
         let check = |what: &str, change: fn(&mut Contact), again: bool, expected: f64| {
             let mut contact = contact("m1", "c1", 0.0);
             change(&mut contact);
-            let moment = moment(&contact, again);
+            let moment = parts(&contact, again).moment();
             assert!((moment - expected).abs() < 0.01, "{what}: {moment}, not {expected}");
         };
         check("neutral", |_| (), false, 60.0);

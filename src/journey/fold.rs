@@ -6,11 +6,14 @@
 
 use chrono::{DateTime, Utc};
 
+use super::changes::{self, Facts};
+use super::experience::days_between;
+use super::goals::Goals;
 use super::model::{
-    Base, Change, ChurnRisk, Contact, ContactView, Experience, GoalView, Journey, JourneyView, OpenGoal,
-    Outcome, RepeatContact, StageView, Standing,
+    Base, Change, Contact, ContactView, Experience, GoalView, Input, Journey, JourneyView, Outcome,
+    StageView, Standing,
 };
-use super::{brief, churn, experience, goals, promises, repeat, stage};
+use super::{brief, churn, experience, goals, promises, repeat, stage, statements, survey};
 use crate::nlp::understanding::GoalKind;
 
 /// Earlier contacts shown in a decision, the latest.
@@ -27,6 +30,8 @@ pub struct FoldSettings {
     pub repeat_similarity: f32,
     /// Days after which half of an experience is forgotten.
     pub experience_half_life_days: f32,
+    /// Days within which a customer is asked for marks at most once.
+    pub survey_days: u16,
 }
 
 impl From<&crate::config::Journey> for FoldSettings {
@@ -36,6 +41,7 @@ impl From<&crate::config::Journey> for FoldSettings {
             repeat_days: config.repeat_days,
             repeat_similarity: config.repeat_similarity,
             experience_half_life_days: config.experience_half_life_days,
+            survey_days: config.survey_days,
         }
     }
 }
@@ -57,32 +63,40 @@ pub struct Folded {
 
 /// Folds a contact into a journey. A message that is there already changes nothing.
 pub fn fold(prior: &Journey, contact: Contact, settings: &FoldSettings) -> Folded {
-    let journey = insert(prior, &contact, settings);
+    let mut journey = insert(prior, &contact, settings);
     let at = journey.contacts.partition_point(|other| key(other) < key(&contact));
     let earlier = journey.contacts.get(..at).unwrap_or_default();
-    let repeat = repeat::find(earlier, &contact, settings);
+    let repeat = repeat::find(earlier, journey.base.as_deref(), &contact, settings);
     let made = promises::list(&journey.contacts, settings);
     let churn_risk = churn::risk(&journey, settings);
     let stage = stage_view(prior, &journey, &contact);
     let goal = goal_view(prior, &journey, &contact);
-    let changes = if known(prior, &contact) {
-        Vec::new()
-    } else {
-        changes(
-            prior,
-            &journey,
-            &contact,
-            &Facts { earlier, repeat: &repeat, made: &made, churn: &churn_risk },
-            settings,
-        )
+    let contradictions: Vec<_> = statements::contradictions(&journey.contacts, settings)
+        .into_iter()
+        .filter(|found| days_between(found.second.at, contact.at) <= f64::from(settings.repeat_days))
+        .collect();
+    let survey = survey::view(&journey, &contact, earlier);
+    let facts = Facts {
+        prior,
+        journey: &journey,
+        contact: &contact,
+        earlier,
+        repeat: &repeat,
+        made: &made,
+        churn: &churn_risk,
+        contradictions: &contradictions,
+        survey: survey.as_ref(),
     };
-    let follow_up = follow_up(&contact, &made);
+    let follow_up = changes::follow_up(&facts).map(|(what, _)| what);
+    let changes = if known(prior, &contact) { Vec::new() } else { changes::between(&facts, settings) };
+    let inputs = if contact.counts() { inputs(&journey, at, &contact, settings) } else { Vec::new() };
     let mut view = JourneyView {
         contacts: shown(earlier),
         repeat_contact: repeat,
         experience: Experience {
             score: experience::shown(current_experience(&journey)),
             previous: prior.as_of.map(|_| experience::shown(prior.experience)),
+            inputs,
         },
         sentiment_trend: experience::trend(journey.contacts.iter().filter(|contact| contact.counts())),
         effort: journey.effort,
@@ -91,6 +105,10 @@ pub fn fold(prior: &Journey, contact: Contact, settings: &FoldSettings) -> Folde
         promises: made.iter().map(|made| made.promise.clone()).collect(),
         brief: String::new(),
         follow_up,
+        prospect: stage::is_prospect(&journey),
+        contradictions,
+        survey,
+        tone: Vec::new(),
     };
     view.brief = brief::write(&brief::Facts {
         journey: &journey,
@@ -99,6 +117,9 @@ pub fn fold(prior: &Journey, contact: Contact, settings: &FoldSettings) -> Folde
         made: &made,
         view: &view,
     });
+    if changes.iter().any(|change| matches!(change, Change::SurveyDue { .. })) {
+        journey.survey_due_at = Some(contact.at);
+    }
     Folded { journey, view, changes, stage, goal }
 }
 
@@ -154,7 +175,17 @@ pub(super) fn added_up(mut journey: Journey, settings: &FoldSettings) -> Journey
     journey.effort = standing.effort;
     journey.as_of = standing.as_of;
     journey.open_goals = standing.open_goals;
+    journey.closed_goals = standing.closed_goals;
     journey
+}
+
+/// What the score of a contact is made of: the standing it came to is added up once more.
+fn inputs(journey: &Journey, at: usize, contact: &Contact, settings: &FoldSettings) -> Vec<Input> {
+    let mut standing = journey.base.as_ref().map(|base| base.standing.clone()).unwrap_or_default();
+    for earlier in journey.contacts.get(..at).unwrap_or_default() {
+        step(&mut standing, earlier, settings);
+    }
+    experience::inputs(&standing, contact, settings.experience_half_life_days)
 }
 
 /// Adds one contact up. Depends on nothing but the standing and the contact, so that dropping old contacts into the
@@ -165,7 +196,8 @@ pub(super) fn step(standing: &mut Standing, contact: &Contact, settings: &FoldSe
         stage::apply(standing, contact);
         standing.as_of = Some(contact.at);
     }
-    goals::apply(&mut standing.open_goals, contact, settings);
+    let Standing { open_goals: open, closed_goals: closed, .. } = standing;
+    goals::apply(&mut Goals { open, closed }, contact, settings);
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the baseline is a small whole number")]
@@ -175,8 +207,8 @@ fn current_experience(journey: &Journey) -> f32 {
 
 fn stage_view(prior: &Journey, journey: &Journey, contact: &Contact) -> Option<StageView> {
     let name = journey.stage?;
-    let own = contact.counts() && contact.stage == Some(name);
-    let confidence = if own { contact.stage_confidence } else { journey.stage_confidence };
+    let own = stage::placed(contact).filter(|(own, _)| contact.counts() && *own == name);
+    let confidence = own.map_or(journey.stage_confidence, |(_, confidence)| confidence);
     Some(StageView {
         name,
         confidence,
@@ -218,75 +250,4 @@ fn shown(earlier: &[Contact]) -> Vec<ContactView> {
             sentiment: contact.sentiment,
         })
         .collect()
-}
-
-struct Facts<'a> {
-    earlier: &'a [Contact],
-    repeat: &'a RepeatContact,
-    made: &'a [promises::Made],
-    churn: &'a ChurnRisk,
-}
-
-fn changes(
-    prior: &Journey,
-    journey: &Journey,
-    contact: &Contact,
-    facts: &Facts<'_>,
-    settings: &FoldSettings,
-) -> Vec<Change> {
-    let mut changes = Vec::new();
-    if let Some(to) = journey.stage
-        && prior.stage != Some(to)
-    {
-        let transition = stage::transition(prior.stage, to);
-        changes.push(Change::StageChanged { from: prior.stage, to, transition });
-    }
-    let before = churn::risk(prior, settings).level;
-    if before != facts.churn.level {
-        changes.push(Change::ChurnRiskChanged { from: before, to: facts.churn.level });
-    }
-    let lacks = |goals: &[OpenGoal], goal: &OpenGoal| {
-        !goals.iter().any(|other| other.intent == goal.intent && other.since == goal.since)
-    };
-    let opened = journey.open_goals.iter().filter(|goal| lacks(&prior.open_goals, goal));
-    changes.extend(opened.map(|goal| Change::GoalOpened { goal: goal.clone() }));
-    let closed = prior.open_goals.iter().filter(|goal| lacks(&journey.open_goals, goal));
-    changes.extend(closed.map(|goal| Change::GoalClosed { goal: goal.clone() }));
-    let said_before = facts.earlier.iter().enumerate().any(|(index, other)| {
-        other.conversation_id == contact.conversation_id
-            && repeat::find(facts.earlier.get(..index).unwrap_or_default(), other, settings).is_repeat
-    });
-    if facts.repeat.is_repeat && !said_before {
-        changes.push(Change::RepeatContact { of: facts.repeat.of.clone(), days: facts.repeat.days });
-    }
-    let promised = !contact.promises.is_empty();
-    if (promised || low_score(contact))
-        && let Some(what) = follow_up(contact, facts.made)
-    {
-        changes.push(Change::FollowUpDue { what });
-    }
-    changes
-}
-
-/// A promise that is still to be kept, the most pressing one; else a bad score to ask about.
-fn follow_up(contact: &Contact, made: &[promises::Made]) -> Option<String> {
-    let pending = made
-        .iter()
-        .filter(|made| made.promise.kept && made.promise.at <= contact.at && contact.at <= made.due)
-        .min_by_key(|made| made.due);
-    match pending {
-        Some(made) => Some(brief::promise_to_keep(&contact.language, made, contact.at)),
-        None => low_score(contact).then(|| brief::low_score(&contact.language)),
-    }
-}
-
-/// A detractor by the usual bounds: NPS up to 6, two of five, three of seven.
-fn low_score(contact: &Contact) -> bool {
-    let ratings = &contact.ratings;
-    let within = |score: Option<u8>, most: u8| score.is_some_and(|score| score <= most);
-    contact.counts()
-        && (within(ratings.nps, 6)
-            || within(ratings.csat, 2)
-            || within(ratings.rating, 2)
-            || within(ratings.ces, 3))
 }

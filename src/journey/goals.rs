@@ -1,13 +1,16 @@
 //! What the customer wants and has not got yet.
 //!
 //! A customer's contact opens a goal by its first intent that asks for something; the same intent again, in whatever
-//! conversation, is the same goal. It closes when the customer says that it is done or no longer wanted, or is thankful
-//! or pleased about it; when the contact centre says in its own words that it was done; or when nobody has come back to
-//! it for long (given up). Auto-replies open and close nothing.
+//! conversation, is the same goal. It is met when the customer says that it is done, or is thankful or pleased about it,
+//! or when the contact centre says in its own words that it was done; a question is answered by an agent's message; the
+//! contact centre may close it; the customer may give it up; and so does silence, noticed at the next contact. A problem
+//! that comes back within the days of a repeat goes on from where it began. Auto-replies open and close nothing.
+
+use chrono::{DateTime, Utc};
 
 use super::experience::days_between;
 use super::fold::FoldSettings;
-use super::model::{Contact, OpenGoal, Outcome};
+use super::model::{ClosedGoal, Closing, Contact, OpenGoal, Outcome};
 use crate::interaction::Author;
 use crate::nlp::labels::SignalKind;
 use crate::nlp::understanding::GoalKind;
@@ -16,6 +19,8 @@ use crate::nlp::understanding::GoalKind;
 const PLEASED: f32 = 0.4;
 /// A problem is given up after so many times the days within which a contact counts as a repeat; a question after one.
 const PATIENCE: f64 = 3.0;
+/// Closed goals kept.
+pub(super) const CLOSED: usize = 8;
 
 /// Kind of goal that an intent opens; none for what asks for nothing. Tenants' own intents ask for an answer unless the
 /// analysis knows better.
@@ -58,38 +63,97 @@ fn opened_by(contact: &Contact) -> Option<(GoalKind, &str)> {
     Some((kind, intent))
 }
 
-fn is_vague(intent: &str) -> bool {
+pub(super) fn is_vague(intent: &str) -> bool {
     matches!(intent, "complaint" | "agent.request")
 }
 
+/// Goals open, and those closed of late.
+pub(super) struct Goals<'a> {
+    pub open: &'a mut Vec<OpenGoal>,
+    pub closed: &'a mut Vec<ClosedGoal>,
+}
+
+impl Goals<'_> {
+    /// Closes the open goals that are meant.
+    fn close(&mut self, at: DateTime<Utc>, how: Closing, meant: impl Fn(&OpenGoal) -> bool) {
+        let (gone, left) = std::mem::take(self.open).into_iter().partition(|goal| meant(goal));
+        *self.open = left;
+        self.closed.extend(Vec::into_iter(gone).map(|goal| ClosedGoal { goal, at, how }));
+        let excess = self.closed.len().saturating_sub(CLOSED);
+        self.closed.drain(..excess);
+    }
+
+    /// The same; who has bought has no more questions about buying.
+    fn met(&mut self, at: DateTime<Utc>, how: Closing, meant: impl Fn(&OpenGoal) -> bool) {
+        let bought = self.open.iter().any(|goal| goal.kind == GoalKind::Buy && meant(goal));
+        self.close(at, how, meant);
+        if bought && how == Closing::Met {
+            self.close(at, how, |goal| goal.intent.starts_with("product."));
+        }
+    }
+
+    fn open(&mut self, kind: GoalKind, intent: &str, contact: &Contact, settings: &FoldSettings) {
+        if let Some(goal) = self.open.iter_mut().find(|goal| goal.intent == intent) {
+            if goal.conversation_id != contact.conversation_id {
+                goal.conversation_id.clone_from(&contact.conversation_id);
+                goal.conversations += 1;
+            }
+            goal.last_at = contact.at;
+            return;
+        }
+        let back = self.closed.iter().rposition(|closed| {
+            closed.goal.intent == intent
+                && is_problem(intent)
+                && closed.how != Closing::Silence
+                && days_between(closed.at, contact.at) <= f64::from(settings.repeat_days)
+        });
+        let goal = match back.map(|index| self.closed.remove(index).goal) {
+            Some(before) => OpenGoal {
+                conversations: before.conversations
+                    + u32::from(before.conversation_id != contact.conversation_id),
+                reopened: before.reopened + 1,
+                conversation_id: contact.conversation_id.clone(),
+                last_at: contact.at,
+                ..before
+            },
+            None => OpenGoal {
+                kind,
+                intent: intent.to_owned(),
+                since: contact.at,
+                conversation_id: contact.conversation_id.clone(),
+                last_at: contact.at,
+                conversations: 1,
+                reopened: 0,
+            },
+        };
+        self.open.push(goal);
+    }
+}
+
 /// Opens and closes goals by one contact.
-pub(super) fn apply(goals: &mut Vec<OpenGoal>, contact: &Contact, settings: &FoldSettings) {
+pub(super) fn apply(goals: &mut Goals<'_>, contact: &Contact, settings: &FoldSettings) {
     if contact.auto_reply {
         return;
     }
-    goals.retain(|goal| days_between(goal.last_at, contact.at) <= patience(goal.kind, settings));
+    let at = contact.at;
+    goals.close(at, Closing::Silence, |goal| days_between(goal.last_at, at) > patience(goal.kind, settings));
+    let here = |goal: &OpenGoal| goal.conversation_id == contact.conversation_id;
     if contact.author != Author::Customer {
-        if contact.outcome == Outcome::Resolved {
-            goals.retain(|goal| goal.conversation_id != contact.conversation_id);
+        match contact.outcome {
+            Outcome::Resolved => goals.met(at, Closing::Met, here),
+            Outcome::Closed => goals.close(at, Closing::ByAgent, here),
+            _ if contact.answers => {
+                let asks = |goal: &OpenGoal| matches!(goal.kind, GoalKind::Ask | GoalKind::Compare);
+                goals.close(at, Closing::Answered, |goal| here(goal) && asks(goal));
+            }
+            _ => (),
         }
         return;
     }
     if closes(contact) {
         close(goals, contact);
     } else if let Some((kind, intent)) = opened_by(contact) {
-        match goals.iter_mut().find(|goal| goal.intent == intent) {
-            Some(goal) => {
-                goal.conversation_id.clone_from(&contact.conversation_id);
-                goal.last_at = contact.at;
-            }
-            None => goals.push(OpenGoal {
-                kind,
-                intent: intent.to_owned(),
-                since: contact.at,
-                conversation_id: contact.conversation_id.clone(),
-                last_at: contact.at,
-            }),
-        }
+        goals.open(kind, intent, contact, settings);
     }
 }
 
@@ -104,7 +168,7 @@ pub(super) fn closes(contact: &Contact) -> bool {
     match contact.outcome {
         Outcome::Resolved => !unhappy,
         Outcome::GivenUp => true,
-        Outcome::None => {
+        Outcome::None | Outcome::Closed => {
             let thankful = contact.gratitude || contact.signals.contains(&SignalKind::Praise);
             contact.sentiment >= PLEASED || (thankful && !unhappy && contact.sentiment > 0.2)
         }
@@ -113,18 +177,19 @@ pub(super) fn closes(contact: &Contact) -> bool {
 
 /// What is meant: goals of the intents named; else those of this conversation; else, when the customer says outright
 /// that it is over, the one brought up last.
-fn close(goals: &mut Vec<OpenGoal>, contact: &Contact) {
+fn close(goals: &mut Goals<'_>, contact: &Contact) {
+    let at = contact.at;
+    let how = if contact.outcome == Outcome::GivenUp { Closing::GivenUp } else { Closing::Met };
     let named = |goal: &OpenGoal| contact.intents.iter().any(|intent| intent.name == goal.intent);
     let here = |goal: &OpenGoal| goal.conversation_id == contact.conversation_id;
-    if goals.iter().any(named) {
-        goals.retain(|goal| !named(goal));
-    } else if goals.iter().any(here) {
-        goals.retain(|goal| !here(goal));
-    } else if contact.outcome != Outcome::None
-        && let Some(last) = goals.iter().enumerate().max_by_key(|(index, goal)| (goal.last_at, *index))
-    {
-        let index = last.0;
-        goals.remove(index);
+    let outright = contact.outcome != Outcome::None;
+    let last = goals.open.iter().max_by_key(|goal| (goal.last_at, goal.since)).filter(|_| outright).cloned();
+    if goals.open.iter().any(named) {
+        goals.met(at, how, named);
+    } else if goals.open.iter().any(here) {
+        goals.met(at, how, here);
+    } else if let Some(last) = last {
+        goals.met(at, how, |goal| *goal == last);
     }
 }
 
@@ -147,11 +212,11 @@ mod tests {
     use crate::nlp::labels::INTENTS;
 
     fn check(what: &str, contacts: &[Contact], expected: &[&str]) {
-        let mut goals = Vec::new();
+        let (mut open, mut closed) = (Vec::new(), Vec::new());
         for contact in contacts {
-            apply(&mut goals, contact, &settings());
+            apply(&mut Goals { open: &mut open, closed: &mut closed }, contact, &settings());
         }
-        let open: Vec<&str> = goals.iter().map(|goal| goal.intent.as_str()).collect();
+        let open: Vec<&str> = open.iter().map(|goal| goal.intent.as_str()).collect();
         assert_eq!(open, expected, "{what}");
     }
 

@@ -3,9 +3,8 @@
 //! its sums allow: it ends where the later of the two ends.
 
 use super::fold::{FoldSettings, added_up, key, step};
-use super::model::{Base, Contact, Journey, OpenGoal, Standing};
-
-/// Longest history of stages kept, as in the fold.
+use super::goals::CLOSED;
+use super::model::{Base, ClosedGoal, Contact, Journey, OpenGoal, Standing};
 use super::stage::HISTORY;
 
 /// Puts two histories together; the order does not matter.
@@ -38,7 +37,8 @@ pub fn merge(one: &Journey, other: &Journey, settings: &FoldSettings) -> Journey
         })
     });
     let total_contacts = one.total_contacts + other.total_contacts - both;
-    added_up(Journey { contacts, total_contacts, base, ..Journey::default() }, settings)
+    let survey_due_at = one.survey_due_at.max(other.survey_due_at);
+    added_up(Journey { contacts, total_contacts, base, survey_due_at, ..Journey::default() }, settings)
 }
 
 /// What a history adds up to as far as `through`, of how many contacts, and what comes after.
@@ -65,7 +65,7 @@ fn split(
 fn together(one: (u64, Standing), other: (u64, Standing)) -> Standing {
     let ((one_count, one), (other_count, other)) =
         if one.1.as_of >= other.1.as_of { (one, other) } else { (other, one) };
-    if other.as_of.is_none() && other.open_goals.is_empty() {
+    if other.as_of.is_none() && other.open_goals.is_empty() && other.closed_goals.is_empty() {
         return one;
     }
     let share = {
@@ -88,6 +88,7 @@ fn together(one: (u64, Standing), other: (u64, Standing)) -> Standing {
         stage_history,
         as_of: one.as_of,
         open_goals: goals(one.open_goals, other.open_goals),
+        closed_goals: closed([one.closed_goals, other.closed_goals].concat()),
     }
 }
 
@@ -96,6 +97,8 @@ fn goals(mut goals: Vec<OpenGoal>, others: Vec<OpenGoal>) -> Vec<OpenGoal> {
         match goals.iter_mut().find(|goal| goal.intent == other.intent) {
             Some(goal) => {
                 goal.since = goal.since.min(other.since);
+                goal.conversations += other.conversations;
+                goal.reopened += other.reopened;
                 if other.last_at > goal.last_at {
                     goal.last_at = other.last_at;
                     goal.conversation_id = other.conversation_id;
@@ -105,5 +108,11 @@ fn goals(mut goals: Vec<OpenGoal>, others: Vec<OpenGoal>) -> Vec<OpenGoal> {
         }
     }
     goals.sort_by(|a, b| (a.since, &a.intent).cmp(&(b.since, &b.intent)));
+    goals
+}
+
+fn closed(mut goals: Vec<ClosedGoal>) -> Vec<ClosedGoal> {
+    goals.sort_by(|a, b| (a.at, &a.goal.intent).cmp(&(b.at, &b.goal.intent)));
+    goals.drain(..goals.len().saturating_sub(CLOSED));
     goals
 }

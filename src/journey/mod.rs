@@ -4,9 +4,11 @@
 //! everything up again. Each topic has a file of its own; none of them knows the store or the policy.
 
 mod brief;
+mod changes;
 mod churn;
 mod contact;
 mod cues;
+mod events;
 mod experience;
 pub mod fold;
 mod goals;
@@ -16,11 +18,16 @@ mod names;
 mod promises;
 mod repeat;
 mod stage;
+mod statements;
+mod survey;
+mod tone;
 mod vector;
+mod view;
 
 pub use fold::{FoldSettings, Folded, fold};
 pub use merge::merge;
 pub use model::{Change, Contact, Journey, JourneyView};
+pub use tone::{Persona, check as check_tone};
 
 #[cfg(test)]
 mod properties;

@@ -8,6 +8,9 @@ use crate::interaction::{Author, Channel, Ratings};
 use crate::nlp::labels::{SignalKind, Stage};
 use crate::nlp::understanding::{GoalKind, Scored};
 
+pub use super::events::*;
+pub use super::view::*;
+
 /// What the fold takes of one analysed interaction. Contacts are folded in order of `(at, message_id)`, whatever
 /// order they arrive in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +63,12 @@ pub struct Contact {
     pub embedding: Vec<f32>,
     /// First words of the document, at most 160 characters, for the brief.
     pub summary: String,
+    /// An agent's message that says something beside promising and asking: a question put before it is answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers: bool,
+    /// Prices, days, yes and no, as the contact centre said them or the customer heard them; the first few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<Statement>,
 }
 
 /// What the words of a contact say about what was open before.
@@ -71,6 +80,8 @@ pub enum Outcome {
     None,
     /// It is done, works again, was put right.
     Resolved,
+    /// The contact centre closes the matter without saying that it was done.
+    Closed,
     /// The customer no longer wants it.
     GivenUp,
 }
@@ -99,6 +110,13 @@ pub struct Journey {
     /// Time of the last contact that counted.
     #[serde(default)]
     pub as_of: Option<DateTime<Utc>>,
+    /// Goals closed of late; one that comes back soon goes on from where it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed_goals: Vec<ClosedGoal>,
+    /// When a survey was last said to be due. Unlike all else here it depends on when messages came: an event that
+    /// was published stays published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survey_due_at: Option<DateTime<Utc>>,
     /// What the contacts dropped past the bound added up to: the fold starts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Box<Base>>,
@@ -133,6 +151,9 @@ pub struct Standing {
     pub as_of: Option<DateTime<Utc>>,
     /// See [`Journey::open_goals`].
     pub open_goals: Vec<OpenGoal>,
+    /// See [`Journey::closed_goals`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed_goals: Vec<ClosedGoal>,
 }
 
 /// Something the customer wants and has not got yet.
@@ -150,216 +171,62 @@ pub struct OpenGoal {
     /// When it was last brought up.
     #[serde(default)]
     pub last_at: DateTime<Utc>,
-}
-
-/// Which way the stage went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Transition {
-    /// Further along.
-    Advanced,
-    /// Back.
-    Regressed,
-    /// No change, or no stage before.
-    Same,
-}
-
-/// Stage with its transition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct StageView {
-    /// Now.
-    pub name: Stage,
-    /// 0…1.
-    pub confidence: f32,
-    /// Before this message.
-    pub previous: Option<Stage>,
-    /// Which way.
-    pub transition: Transition,
-}
-
-/// Goal and whether it is open.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct GoalView {
-    /// Kind.
-    pub kind: GoalKind,
-    /// Not met yet.
-    pub open: bool,
-    /// Since when.
-    pub since: DateTime<Utc>,
-}
-
-/// A change of state, published on the events exchange.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Change {
-    /// The customer's stage changed.
-    StageChanged {
-        /// Before.
-        from: Option<Stage>,
-        /// After.
-        to: Stage,
-        /// Which way.
-        transition: Transition,
-    },
-    /// Churn risk rose or fell.
-    ChurnRiskChanged {
-        /// Before.
-        from: RiskLevel,
-        /// After.
-        to: RiskLevel,
-    },
-    /// The customer wants something new.
-    GoalOpened {
-        /// Which.
-        goal: OpenGoal,
-    },
-    /// A goal was met or given up.
-    GoalClosed {
-        /// Which.
-        goal: OpenGoal,
-    },
-    /// The same problem again.
-    RepeatContact {
-        /// Earlier conversations.
-        of: Vec<String>,
-        /// Days since the first of them.
-        days: f32,
-    },
-    /// Others turned out to be this customer: their names lead here from now on, and their histories are part of this
-    /// one.
-    CustomersMerged {
-        /// Their former keys.
-        former: Vec<String>,
-    },
-    /// A follow-up is due.
-    FollowUpDue {
-        /// What.
-        what: String,
-    },
-}
-
-impl Change {
-    /// The event's name, as in its `event` field.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::StageChanged { .. } => "stage_changed",
-            Self::ChurnRiskChanged { .. } => "churn_risk_changed",
-            Self::GoalOpened { .. } => "goal_opened",
-            Self::GoalClosed { .. } => "goal_closed",
-            Self::RepeatContact { .. } => "repeat_contact",
-            Self::CustomersMerged { .. } => "customers_merged",
-            Self::FollowUpDue { .. } => "follow_up_due",
-        }
-    }
-}
-
-/// How likely the customer is to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RiskLevel {
-    /// Nothing points to it.
-    #[default]
-    Low,
-    /// Something does.
-    Medium,
-    /// Said so, or several things together.
-    High,
-}
-
-/// The agent brief: what a decision shows of the journey.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct JourneyView {
-    /// Earlier contacts, oldest first, the current one left out.
-    pub contacts: Vec<ContactView>,
-    /// The same problem again?
-    pub repeat_contact: RepeatContact,
-    /// How it has been for the customer.
-    pub experience: Experience,
-    /// Which way the customer's sentiment goes over the last contacts, this one included.
+    /// How often another conversation brought it up, the first included.
     #[serde(default)]
-    pub sentiment_trend: Trend,
-    /// How much work the customer has had of late, 0…1.
-    #[serde(default)]
-    pub effort: f32,
-    /// What the customer wants and has not got yet, this message taken in.
-    #[serde(default)]
-    pub open_goals: Vec<OpenGoal>,
-    /// Will they leave?
-    pub churn_risk: ChurnRisk,
-    /// What the contact centre promised.
-    pub promises: Vec<Promise>,
-    /// At most 120 words.
-    pub brief: String,
-    /// A task to do later.
-    pub follow_up: Option<String>,
+    pub conversations: u32,
+    /// How often it was closed and came back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reopened: u32,
 }
 
-/// Which way sentiment goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Trend {
-    /// Better than before.
-    Improving,
-    /// No clear change, or too few contacts to tell.
-    #[default]
-    Steady,
-    /// Worse than before.
-    Worsening,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
-/// One earlier contact.
+/// A goal no longer open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ContactView {
-    /// Its conversation.
-    pub conversation_id: String,
-    /// How it came.
-    pub channel: Channel,
+pub struct ClosedGoal {
+    /// As it was when open.
+    pub goal: OpenGoal,
     /// When.
     pub at: DateTime<Utc>,
-    /// Its strongest intent.
-    pub intent: Option<String>,
-    /// −1…1.
-    pub sentiment: f32,
+    /// How.
+    pub how: Closing,
 }
 
-/// Repeat contact.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct RepeatContact {
-    /// The same problem was brought before.
-    pub is_repeat: bool,
-    /// In these conversations.
-    pub of: Vec<String>,
-    /// Days since the first of them.
-    pub days: f32,
+/// How a goal came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Closing {
+    /// Somebody said that it is done, or the customer is pleased about it.
+    Met,
+    /// An agent answered the question.
+    Answered,
+    /// The contact centre closed it.
+    ByAgent,
+    /// The customer no longer wants it.
+    GivenUp,
+    /// Nobody came back to it for long.
+    #[default]
+    Silence,
 }
 
-/// Experience score.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Experience {
-    /// 0…100.
-    pub score: u8,
-    /// Before this message.
-    pub previous: Option<u8>,
-}
-
-/// Churn risk with its reasons.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct ChurnRisk {
-    /// Level.
-    pub level: RiskLevel,
-    /// Signals and intents that raised it.
-    pub reasons: Vec<String>,
-}
-
-/// A promise of the contact centre.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Promise {
-    /// In its own words.
+/// Something said that can be compared: an amount, a day, a number of days, yes or no.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Who said it.
+    pub by: Source,
+    /// What is compared: `price`, `price/month`, `date`, `days`, `percent`, `yes_no`.
+    pub kind: String,
+    /// What it is about: beginnings of the sentence's own words.
+    pub subject: Vec<String>,
+    /// In one form: cents, a date, a number, `yes` or `no`.
+    pub value: String,
+    /// The sentence, at most 160 characters.
     pub text: String,
-    /// Where.
-    pub conversation_id: String,
-    /// When it was made.
-    pub at: DateTime<Utc>,
-    /// False once the contacts tell that it was not kept; true as well while it is not due yet.
-    pub kept: bool,
+    /// Turn it stands in.
+    pub turn: usize,
+    /// `[start, end)` of the sentence in that turn, in Unicode scalar values.
+    pub span: [usize; 2],
 }

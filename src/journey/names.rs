@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, Utc};
 
-use super::model::RiskLevel;
+use super::model::{RiskLevel, Source};
 use crate::interaction::Channel;
 use crate::nlp::labels::Stage;
 
@@ -53,6 +53,14 @@ impl Tongue {
             Stage::Advocacy => ("advocacy", "promozione"),
         };
         self.pick(english, italian)
+    }
+
+    pub fn source(self, source: Source) -> &'static str {
+        match source {
+            Source::Agent => self.pick("agent", "operatore"),
+            Source::Bot => self.pick("bot", "bot"),
+            Source::Site => self.pick("site", "sito"),
+        }
     }
 
     pub fn risk(self, level: RiskLevel) -> &'static str {

@@ -43,7 +43,13 @@ pub(super) fn list(contacts: &[Contact], settings: &FoldSettings) -> Vec<Made> {
             let kept = !broken(contact, due, later, settings);
             let conversation_id = contact.conversation_id.clone();
             made.push(Made {
-                promise: Promise { text: text.clone(), conversation_id, at: contact.at, kept },
+                promise: Promise {
+                    text: text.clone(),
+                    conversation_id,
+                    at: contact.at,
+                    kept,
+                    due: Some(due),
+                },
                 due,
             });
         }

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::fold::{FoldSettings, Folded, fold};
-use super::model::{Contact, Journey, Outcome};
+use super::merge::merge;
+use super::model::{Contact, Journey, Outcome, Source, Statement};
 use super::samples::{contact, days, settings};
 use crate::interaction::{Author, Channel, Ratings};
 use crate::nlp::labels::{INTENTS, SignalKind, Stage};
@@ -38,7 +39,9 @@ prop_compose! {
             stage_confidence: 0.5,
             signals: signals.into_iter().map(|index| SignalKind::ALL[index]).collect(),
             ratings: Ratings { nps, ..Ratings::default() },
-            outcome: match outcome { 0 => Outcome::Resolved, 1 => Outcome::GivenUp, _ => Outcome::None },
+            outcome: match outcome { 0 => Outcome::Resolved, 1 => Outcome::GivenUp, 2 => Outcome::Closed, _ => Outcome::None },
+            answers: author == Author::Agent && !promised,
+            statements: if promised { Vec::new() } else { stated(hour) },
             gratitude,
             promise_unkept,
             promises: if promised { vec!["We will call you tomorrow".to_owned()] } else { Vec::new() },
@@ -60,6 +63,18 @@ prop_compose! {
     }
 }
 
+fn stated(price: u32) -> Vec<Statement> {
+    vec![Statement {
+        by: if price % 2 == 0 { Source::Bot } else { Source::Agent },
+        kind: "price".to_owned(),
+        subject: vec!["deliv".to_owned()],
+        value: (price % 5).to_string(),
+        text: "Delivery costs that much.".to_owned(),
+        turn: 0,
+        span: [0, 25],
+    }]
+}
+
 fn number(mut contacts: Vec<Contact>) -> Vec<Contact> {
     for (index, contact) in contacts.iter_mut().enumerate() {
         contact.message_id = format!("m{index}");
@@ -72,10 +87,12 @@ fn sorted(mut contacts: Vec<Contact>) -> Vec<Contact> {
     contacts
 }
 
+/// The journey, but for what was published on the way.
 fn all(contacts: &[Contact], settings: &FoldSettings) -> Journey {
-    contacts
+    let journey = contacts
         .iter()
-        .fold(Journey::default(), |journey, contact| fold(&journey, contact.clone(), settings).journey)
+        .fold(Journey::default(), |journey, contact| fold(&journey, contact.clone(), settings).journey);
+    Journey { survey_due_at: None, ..journey }
 }
 
 proptest! {
@@ -155,5 +172,59 @@ proptest! {
             }
             journey = folded.journey;
         }
+    }
+}
+
+prop_compose! {
+    /// Contacts of one person under two names.
+    fn two_names()((arrival, in_time) in any_arrival(), names in prop::collection::vec(any::<bool>(), 20))
+        -> (Vec<Contact>, Vec<Contact>, Vec<Contact>) {
+        let named = |own: bool| -> Vec<Contact> {
+            let pairs = arrival.iter().zip(&names);
+            pairs.filter(|(_, name)| **name == own).map(|(contact, _)| contact.clone()).collect()
+        };
+        (named(true), named(false), in_time)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn two_histories_put_together_are_one_history((one, other, in_time) in two_names()) {
+        let (one, other) = (all(&one, &settings()), all(&other, &settings()));
+        let whole = all(&in_time, &settings());
+        prop_assert_eq!(&merge(&one, &other, &settings()), &whole);
+        prop_assert_eq!(merge(&other, &one, &settings()), whole);
+    }
+
+    #[test]
+    fn histories_cut_short_are_put_together_within_their_bounds(
+        (one, other, in_time) in two_names(), max_contacts in 1..8_usize,
+    ) {
+        let settings = FoldSettings { max_contacts, ..settings() };
+        let (one, other) = (all(&one, &settings), all(&other, &settings));
+        let merged = merge(&one, &other, &settings);
+        prop_assert_eq!(merged.total_contacts, u64::try_from(in_time.len()).unwrap());
+        prop_assert!(merged.contacts.len() <= max_contacts);
+        prop_assert!((0.0..=100.0).contains(&merged.experience) && (0.0..=1.0).contains(&merged.effort));
+        prop_assert_eq!(&merge(&other, &one, &settings).contacts, &merged.contacts);
+        prop_assert_eq!(merge(&other, &one, &settings).stage, merged.stage);
+    }
+
+    #[test]
+    fn surveys_keep_their_distance((arrival, _) in any_arrival()) {
+        let mut journey = Journey::default();
+        let mut asked = Vec::new();
+        for contact in arrival {
+            let at = contact.at;
+            let folded = fold(&journey, contact, &settings());
+            if folded.changes.iter().any(|change| change.name() == "survey_due") {
+                asked.push(at);
+            }
+            journey = folded.journey;
+        }
+        let apart = asked.windows(2).all(|pair| pair[1] - pair[0] >= chrono::Duration::days(30));
+        prop_assert!(apart, "{asked:?}");
     }
 }

@@ -4,7 +4,7 @@
 use super::experience::days_between;
 use super::fold::FoldSettings;
 use super::goals;
-use super::model::{Contact, OpenGoal, RepeatContact};
+use super::model::{Base, Cited, Contact, OpenGoal, RepeatContact, SameBy};
 use super::vector;
 use crate::nlp::labels::SignalKind;
 
@@ -12,8 +12,17 @@ use crate::nlp::labels::SignalKind;
 /// that conversation is so old, in days, that it was another attempt and not the same sitting.
 const ANOTHER_ATTEMPT_DAYS: f64 = 1.0;
 
-/// Looks among the contacts before `current`, oldest first, for the same problem.
-pub(super) fn find(earlier: &[Contact], current: &Contact, settings: &FoldSettings) -> RepeatContact {
+/// Earlier messages cited, the latest.
+const CITED: usize = 10;
+
+/// Looks among the contacts before `current`, oldest first, for the same problem. Of contacts no longer kept, the open
+/// goal they left behind (in `base`) tells how many conversations there were.
+pub(super) fn find(
+    earlier: &[Contact],
+    base: Option<&Base>,
+    current: &Contact,
+    settings: &FoldSettings,
+) -> RepeatContact {
     if !current.counts() || !brings_a_problem(current) {
         return RepeatContact::default();
     }
@@ -23,27 +32,61 @@ pub(super) fn find(earlier: &[Contact], current: &Contact, settings: &FoldSettin
         .filter(|contact| days_between(contact.at, current.at) <= f64::from(settings.repeat_days))
         .collect();
     let elsewhere = |contact: &&&Contact| contact.conversation_id != current.conversation_id;
-    let mut of: Vec<&Contact> = recent
+    let mut of: Vec<(&Contact, SameBy)> = recent
         .iter()
         .filter(elsewhere)
-        .filter(|contact| same_problem(contact, current, settings.repeat_similarity))
-        .copied()
+        .filter_map(|contact| {
+            same_problem(contact, current, settings.repeat_similarity).map(|by| (*contact, by))
+        })
         .collect();
     if of.is_empty() && current.signals.contains(&SignalKind::RepeatContact) {
         let another_attempt =
             |contact: &&&Contact| days_between(contact.at, current.at) >= ANOTHER_ATTEMPT_DAYS;
-        of.extend(recent.iter().rev().find(elsewhere).or_else(|| recent.iter().find(another_attempt)));
+        let said = recent.iter().rev().find(elsewhere).or_else(|| recent.iter().find(another_attempt));
+        of.extend(said.map(|contact| (*contact, SameBy::Said)));
     }
-    let Some(first) = of.first() else { return RepeatContact::default() };
-    #[expect(clippy::cast_possible_truncation, reason = "days rounded to tenths fit single precision")]
-    let days = ((days_between(first.at, current.at) * 10.0).round() / 10.0) as f32;
     let mut conversations: Vec<String> = Vec::new();
-    for contact in &of {
+    for (contact, _) in &of {
         if !conversations.contains(&contact.conversation_id) {
             conversations.push(contact.conversation_id.clone());
         }
     }
-    RepeatContact { is_repeat: true, of: conversations, days }
+    let dropped = base.and_then(|base| left_behind(base, current, settings));
+    let first = of.first().map(|(contact, _)| contact.at);
+    let Some(first) = dropped.map(|goal| goal.since).into_iter().chain(first).min() else {
+        return RepeatContact::default();
+    };
+    let known = |goal: &&OpenGoal| conversations.contains(&goal.conversation_id);
+    let counted_twice = dropped.filter(known).map_or(0, |_| 1);
+    let count = dropped.map_or(0, |goal| goal.conversations) - counted_twice
+        + u32::try_from(conversations.len()).unwrap_or(u32::MAX);
+    if let Some(goal) = dropped
+        && conversations.is_empty()
+    {
+        conversations.push(goal.conversation_id.clone());
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "days rounded to tenths fit single precision")]
+    let days = ((days_between(first, current.at) * 10.0).round() / 10.0) as f32;
+    let cites = of.iter().skip(of.len().saturating_sub(CITED));
+    let cites = cites.map(|(contact, by)| Cited {
+        message_id: contact.message_id.clone(),
+        conversation_id: contact.conversation_id.clone(),
+        channel: contact.channel,
+        at: contact.at,
+        by: *by,
+    });
+    RepeatContact { is_repeat: true, of: conversations, days, count, cites: cites.collect() }
+}
+
+/// The goal about the contact's problem that was open where the kept contacts begin, brought up elsewhere not long ago.
+fn left_behind<'a>(base: &'a Base, current: &Contact, settings: &FoldSettings) -> Option<&'a OpenGoal> {
+    base.standing.open_goals.iter().find(|goal| {
+        goals::is_problem(&goal.intent)
+            && goal.conversation_id != current.conversation_id
+            && goal.conversations > 0
+            && days_between(goal.last_at, current.at) <= f64::from(settings.repeat_days)
+            && current.intents.iter().any(|intent| intent.name == goal.intent)
+    })
 }
 
 /// Whether a goal about the contact's problem was already open from another conversation.
@@ -67,18 +110,21 @@ fn brings_a_problem(contact: &Contact) -> bool {
 pub(super) fn same_matter(earlier: &Contact, later: &Contact, settings: &FoldSettings) -> bool {
     earlier.conversation_id != later.conversation_id
         && brings_a_problem(later)
-        && same_problem(earlier, later, settings.repeat_similarity)
+        && same_problem(earlier, later, settings.repeat_similarity).is_some()
 }
 
-fn same_problem(earlier: &Contact, current: &Contact, similarity: f32) -> bool {
+fn same_problem(earlier: &Contact, current: &Contact, similarity: f32) -> Option<SameBy> {
     let same_intent = current
         .intents
         .iter()
         .filter(|intent| goals::is_problem(&intent.name))
         .any(|intent| earlier.intents.iter().any(|other| other.name == intent.name));
-    same_intent
-        || (!current.embedding.is_empty()
-            && vector::dot(&earlier.embedding, &current.embedding) >= similarity)
+    if same_intent {
+        return Some(SameBy::Intent);
+    }
+    let alike =
+        !current.embedding.is_empty() && vector::dot(&earlier.embedding, &current.embedding) >= similarity;
+    alike.then_some(SameBy::Words)
 }
 
 #[cfg(test)]
@@ -87,7 +133,9 @@ mod tests {
     use crate::journey::samples::{about, settings};
 
     fn check(what: &str, earlier: &[Contact], current: &Contact, expected: Option<(&[&str], f32)>) {
-        let found = find(earlier, current, &settings());
+        let found = find(earlier, None, current, &settings());
+        assert_eq!(usize::try_from(found.count).unwrap(), found.of.len());
+        assert_eq!(found.cites.is_empty(), !found.is_repeat);
         let found = found.is_repeat.then_some((found.of, found.days));
         let expected =
             expected.map(|(of, days)| (of.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>(), days));
@@ -158,5 +206,26 @@ mod tests {
         let mut thanks = about("2", "k1", "technical.problem", 1.0);
         thanks.gratitude = true;
         check("thanks for the repair", &[mail], &thanks, None);
+    }
+
+    #[test]
+    fn conversations_no_longer_kept_are_counted() {
+        let goal = OpenGoal {
+            kind: crate::nlp::understanding::GoalKind::Solve,
+            intent: "technical.problem".to_owned(),
+            since: crate::journey::samples::days(0.0),
+            conversation_id: "d3".to_owned(),
+            last_at: crate::journey::samples::days(5.0),
+            conversations: 3,
+            reopened: 0,
+        };
+        let mut base = Base::default();
+        base.standing.open_goals.push(goal);
+        let mail = about("1", "e1", "technical.problem", 6.0);
+        let chat = about("2", "k1", "technical.problem", 7.0);
+        let found = find(std::slice::from_ref(&mail), Some(&base), &chat, &settings());
+        assert_eq!((found.count, found.days, found.of), (4, 7.0, vec!["e1".to_owned()]));
+        let late = about("2", "k1", "technical.problem", 40.0);
+        assert!(!find(&[mail], Some(&base), &late, &settings()).is_repeat);
     }
 }

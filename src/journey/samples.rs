@@ -39,6 +39,8 @@ pub fn contact(message: &str, conversation: &str, sentiment: f32) -> Contact {
         promise_unkept: false,
         embedding: Vec::new(),
         summary: String::new(),
+        answers: false,
+        statements: Vec::new(),
     }
 }
 
@@ -58,5 +60,6 @@ pub fn settings() -> FoldSettings {
         repeat_days: 30,
         repeat_similarity: 0.6,
         experience_half_life_days: 60.0,
+        survey_days: 30,
     }
 }

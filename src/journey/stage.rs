@@ -5,7 +5,8 @@
 //! they buy, use or recommend again; someone last seen before a purchase who now talks of leaving turns out to be a
 //! customer, which is further along.
 
-use super::model::{Contact, Standing, Transition};
+use super::model::{Contact, Journey, Standing, Transition};
+use super::survey;
 use crate::nlp::labels::Stage;
 
 /// Changes of stage kept.
@@ -35,10 +36,24 @@ fn rank(stage: Stage) -> u8 {
     }
 }
 
+/// Where a contact places the customer, and how sure that is. Who gives high marks recommends, whatever else they say.
+pub(super) fn placed(contact: &Contact) -> Option<(Stage, f32)> {
+    if survey::recommends(contact) {
+        return Some((Stage::Advocacy, 1.0));
+    }
+    contact.stage.map(|stage| (stage, contact.stage_confidence))
+}
+
+/// Whether nothing yet shows that they bought.
+pub(super) fn is_prospect(journey: &Journey) -> bool {
+    let before = |stage: &Stage| matches!(stage, Stage::Awareness | Stage::Consideration);
+    journey.stage.as_ref().is_some_and(before) && journey.stage_history.iter().all(|(_, stage)| before(stage))
+}
+
 /// Takes the customer to where the contact places them.
 pub(super) fn apply(standing: &mut Standing, contact: &Contact) {
-    let Some(stage) = contact.stage else { return };
-    standing.stage_confidence = contact.stage_confidence;
+    let Some((stage, confidence)) = placed(contact) else { return };
+    standing.stage_confidence = confidence;
     if standing.stage != Some(stage) {
         standing.stage = Some(stage);
         standing.stage_history.push((contact.at, stage));

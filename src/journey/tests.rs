@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::fold::{Folded, fold};
-use super::model::{Change, Contact, Journey, Outcome, RiskLevel, Transition, Trend};
+use super::model::{Change, Closing, Contact, Journey, Outcome, RiskLevel, Task, Transition, Trend};
 use super::samples::{about, contact, days, settings};
 use crate::interaction::{Author, Channel, Interaction};
 use crate::nlp::Understanding;
@@ -159,7 +159,7 @@ fn goals_close_and_say_so() {
     let folded = last(&[fault, done]);
     assert_eq!(folded.journey.open_goals, []);
     assert!(
-        matches!(folded.changes.as_slice(), [Change::GoalClosed { goal }] if goal.intent == "technical.problem")
+        matches!(folded.changes.as_slice(), [Change::GoalClosed { goal, how: Closing::Met }, Change::SurveyDue { .. }] if goal.intent == "technical.problem")
     );
     assert_eq!(
         folded.goal.map(|goal| (goal.kind, goal.open, goal.since)),
@@ -177,7 +177,8 @@ fn a_promise_is_a_task() {
     let folded = last(std::slice::from_ref(&promise));
     let task = "Keep the promise due 11 May: \"We will call you back tomorrow.\"";
     assert_eq!(folded.view.follow_up.as_deref(), Some(task));
-    assert_eq!(folded.changes, [Change::FollowUpDue { what: task.to_owned() }]);
+    let due = Change::FollowUpDue { what: task.to_owned(), kind: Task::Promise, root_cause: None };
+    assert_eq!(folded.changes, [due]);
     assert_eq!(folded.view.experience.score, 60, "nothing is known of the customer yet");
     let later = Contact { at: days(0.1), ..contact("m2", "k1", 0.0) };
     let folded = last(&[promise, later]);

@@ -18,8 +18,8 @@ use crate::nlp::Understanding;
 use crate::nlp::labels::{Emotion, SentimentLabel, SignalKind, Stage};
 use crate::nlp::understanding::{Complexity, GoalKind, Scored, Sentiment, Signal, SignalSource};
 
-/// Hours after which a promise that nothing shows to be kept counts as broken.
-pub const PROMISE_HOURS: i64 = 24;
+/// Days for which a broken promise counts.
+pub const PROMISE_DAYS: i64 = 30;
 
 /// Everything a policy may look at. Every field has a default, so a test writes only what matters to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,10 +105,20 @@ pub struct JourneyFacts {
     pub churn_risk: ChurnRisk,
     /// Promises of the contact centre.
     pub promises: usize,
-    /// Those not kept [`PROMISE_HOURS`] after they were made.
+    /// Those that the contacts of the last [`PROMISE_DAYS`] days tell were not kept.
     pub broken_promises: usize,
     /// A follow-up is due.
     pub follow_up: bool,
+    /// Nothing yet shows that they bought.
+    pub prospect: bool,
+    /// Different things they were told of late.
+    pub contradictions: usize,
+    /// Of these, those that came up with this message.
+    pub new_contradictions: usize,
+    /// What is amiss with the contact centre's turns of this message.
+    pub tone: Vec<String>,
+    /// What a bad mark given with this message is about.
+    pub root_cause: Option<String>,
 }
 
 impl Default for JourneyFacts {
@@ -127,6 +137,11 @@ impl Default for JourneyFacts {
             promises: 0,
             broken_promises: 0,
             follow_up: false,
+            prospect: false,
+            contradictions: 0,
+            new_contradictions: 0,
+            tone: Vec::new(),
+            root_cause: None,
         }
     }
 }
@@ -205,7 +220,7 @@ impl Facts {
             auto_reply: interaction.auto_reply.is_some()
                 || understanding.signal(SignalKind::AutoReply).is_some(),
             degraded: understanding.degraded,
-            journey: JourneyFacts::gather(journey, now),
+            journey: JourneyFacts::gather(journey, &interaction.message_id, now),
         }
     }
 
@@ -239,7 +254,7 @@ impl Facts {
             attachments: decision.attachments.len(),
             auto_reply: analysis.signals.iter().any(|signal| signal.name == SignalKind::AutoReply),
             degraded: decision.degraded,
-            journey: JourneyFacts::gather(journey, now),
+            journey: JourneyFacts::gather(journey, &decision.message_id, now),
         }
     }
 
@@ -267,13 +282,21 @@ impl Facts {
 }
 
 impl JourneyFacts {
-    fn gather(journey: &JourneyView, now: DateTime<Utc>) -> Self {
-        let overdue = |at: DateTime<Utc>| (now - at).num_hours() >= PROMISE_HOURS;
-        let broken = journey.promises.iter().filter(|promise| !promise.kept && overdue(promise.at));
+    fn gather(journey: &JourneyView, message_id: &str, now: DateTime<Utc>) -> Self {
+        let of_late = |at: DateTime<Utc>| (now - at).num_days() <= PROMISE_DAYS;
+        let broken = journey.promises.iter().filter(|promise| !promise.kept && of_late(promise.at));
+        let new = journey
+            .contradictions
+            .iter()
+            .filter(|found| found.second.message_id == message_id || found.first.message_id == message_id);
         Self {
             contacts: journey.contacts.len(),
             is_repeat: journey.repeat_contact.is_repeat,
-            repeats: journey.repeat_contact.of.len(),
+            repeats: journey
+                .repeat_contact
+                .of
+                .len()
+                .max(usize::try_from(journey.repeat_contact.count).unwrap_or_default()),
             repeat_days: journey.repeat_contact.days,
             experience: journey.experience.score,
             previous_experience: journey.experience.previous,
@@ -284,6 +307,11 @@ impl JourneyFacts {
             promises: journey.promises.len(),
             broken_promises: broken.count(),
             follow_up: journey.follow_up.is_some(),
+            prospect: journey.prospect,
+            contradictions: journey.contradictions.len(),
+            new_contradictions: new.count(),
+            tone: journey.tone.iter().map(|tone| tone.issue.as_str().to_owned()).collect(),
+            root_cause: journey.survey.as_ref().and_then(|survey| survey.root_cause.clone()),
         }
     }
 }

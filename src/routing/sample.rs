@@ -41,6 +41,11 @@ pub(super) fn full(attributes: &BTreeSet<String>) -> Facts {
             promises: 1,
             broken_promises: 1,
             follow_up: true,
+            prospect: true,
+            contradictions: 1,
+            new_contradictions: 1,
+            tone: vec!["no_empathy".to_owned()],
+            root_cause: Some("technical.problem".to_owned()),
         },
         ..Facts::default()
     }

@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 
 use super::facts::Facts;
 use crate::interaction::{Author, Channel};
-use crate::journey::model::{RiskLevel, Transition, Trend};
+use crate::journey::model::{RiskLevel, ToneIssue, Transition, Trend};
 use crate::nlp::labels::{Emotion, INTENTS, SentimentLabel, SignalKind, Stage};
 use crate::nlp::understanding::{Complexity, GoalKind};
 
@@ -96,10 +96,20 @@ pub const VARIABLES: &[Variable] = &[
     word("journey.churn_risk.level", "text", "how likely the customer is to leave", risks),
     fact("journey.churn_risk.reasons", "list of texts", "what raised it"),
     fact("journey.promises.made", "int", "promises of the contact centre"),
-    fact("journey.promises.broken", "int", "those not kept a day after they were made"),
+    fact("journey.promises.broken", "int", "those of the last 30 days that the contacts tell were not kept"),
     word("journey.stage.previous", "text", "stage before this message, `\"\"` if none", stages),
     word("journey.stage.transition", "text", "which way the stage went", transitions),
     fact("journey.follow_up", "bool", "a follow-up is due"),
+    fact("journey.prospect", "bool", "asks before buying: nothing yet shows that they bought"),
+    fact("journey.contradictions.found", "int", "different things they were told of late"),
+    fact("journey.contradictions.new", "int", "of these, those that came up with this message"),
+    word(
+        "journey.tone",
+        "list of texts",
+        "what is amiss with the contact centre's turns in the message",
+        tones,
+    ),
+    fact("journey.root_cause", "text", "what a bad mark given with the message is about, `\"\"` if none"),
 ];
 
 /// Root names that are reached below `analysis`.
@@ -169,6 +179,10 @@ fn risks() -> Vec<&'static str> {
 
 fn trends() -> Vec<&'static str> {
     vec!["improving", "steady", "worsening"]
+}
+
+fn tones() -> Vec<&'static str> {
+    ToneIssue::ALL.iter().map(|issue| issue.as_str()).collect()
 }
 
 fn transitions() -> Vec<&'static str> {
@@ -356,6 +370,13 @@ fn journey(facts: &Facts) -> Value {
             map([("previous", text(stage_name(facts.previous_stage))), ("transition", text(transition))]),
         ),
         ("follow_up", Value::Bool(journey.follow_up)),
+        ("prospect", Value::Bool(journey.prospect)),
+        (
+            "contradictions",
+            map([("found", int(journey.contradictions)), ("new", int(journey.new_contradictions))]),
+        ),
+        ("tone", texts(journey.tone.iter().map(String::as_str))),
+        ("root_cause", text(journey.root_cause.as_deref().unwrap_or_default())),
     ])
 }
 

@@ -12,7 +12,7 @@ use super::analysis::Analysis;
 use super::suspects::Suspects;
 use crate::config::{Explain, OnEngineFailure};
 use crate::interaction::Interaction;
-use crate::journey::{self, Change, Contact, FoldSettings, Journey};
+use crate::journey::{self, Change, Contact, FoldSettings, Journey, Persona};
 use crate::nlp::Understanding;
 use crate::nlp::analyzer::AnalyzeError;
 use crate::routing::decision::{Action, Versions, hash_json};
@@ -78,6 +78,7 @@ pub struct Pipeline {
     on_engine_failure: OnEngineFailure,
     explain: Explain,
     marks: Option<MarkKey>,
+    persona: Persona,
     suspects: Suspects,
 }
 
@@ -98,6 +99,7 @@ impl Pipeline {
             on_engine_failure,
             explain: Explain::default(),
             marks: None,
+            persona: Persona::default(),
             suspects: Suspects::default(),
         }
     }
@@ -112,6 +114,12 @@ impl Pipeline {
     #[must_use]
     pub fn heeding_erasures(self, key: MarkKey) -> Self {
         Self { marks: Some(key), ..self }
+    }
+
+    /// Checks the contact centre's own turns against a persona; without it, against nothing.
+    #[must_use]
+    pub fn sounding_like(self, persona: Persona) -> Self {
+        Self { persona, ..self }
     }
 
     /// The store, for the lane and the relay.
@@ -296,7 +304,10 @@ impl Pipeline {
             .last_of(&interaction.conversation_id)
             .filter(|last| (last.at, &last.message_id) < (contact.at, &contact.message_id))
             .map(|last| Decision::id_for(&last.message_id, 1));
-        let folded = journey::fold(before, contact, &self.fold);
+        let mut folded = journey::fold(before, contact, &self.fold);
+        let (language, sentiment) = (&understanding.language.code, understanding.sentiment.score);
+        folded.view.tone =
+            journey::check_tone(interaction, language, sentiment, &before.contacts, &self.persona);
         let facts = Facts::gather(
             interaction,
             understanding,

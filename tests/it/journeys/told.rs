@@ -1,6 +1,7 @@
 //! An analysis that answers as the story says, and where it says nothing, as the scripted engine and the cue rules do.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -15,7 +16,7 @@ use smista::worker::Analysis;
 use super::story::Means;
 
 pub struct ToldAnalysis {
-    pub analyzer: Analyzer,
+    pub analyzer: Arc<Analyzer>,
     pub means: HashMap<String, Means>,
 }
 
