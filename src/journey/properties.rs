@@ -65,7 +65,7 @@ prop_compose! {
 
 fn stated(price: u32) -> Vec<Statement> {
     vec![Statement {
-        by: if price % 2 == 0 { Source::Bot } else { Source::Agent },
+        by: if price.is_multiple_of(2) { Source::Bot } else { Source::Agent },
         kind: "price".to_owned(),
         subject: vec!["deliv".to_owned()],
         value: (price % 5).to_string(),

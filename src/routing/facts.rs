@@ -270,7 +270,7 @@ impl Facts {
             attributes: interaction.attributes.clone(),
             auto_reply: interaction.auto_reply.is_some()
                 || decision.analysis.signals.iter().any(|signal| signal.name == SignalKind::AutoReply),
-            journey: JourneyFacts::gather(&decision.journey, now),
+            journey: JourneyFacts::gather(&decision.journey, &decision.message_id, now),
             ..Self::from_decision(decision)
         }
     }

@@ -59,7 +59,7 @@ fn contact(n: u64, customers: u64) -> Contact {
         gratitude: false,
         promise_unkept: false,
         embedding: (0..VECTOR)
-            .map(|at| if (at as u64 + chance(10, 50)) % 50 == 0 { 0.25 } else { 0.0 })
+            .map(|at| if (at as u64 + chance(10, 50)).is_multiple_of(50) { 0.25 } else { 0.0 })
             .collect(),
         summary: "It does not do what it did before, and I have told you so already.".to_owned(),
         answers: false,
