@@ -80,6 +80,9 @@ pub struct Move {
     pub to: String,
 }
 
+/// Which side of a pair.
+type Side<T> = fn(&mut Pair<T>) -> &mut T;
+
 impl Simulation {
     /// Decides a past message under both policies. With the interaction, on all its facts; a decision alone tells
     /// neither attributes nor ratings.
@@ -118,7 +121,7 @@ impl Simulation {
     }
 
     fn count(&mut self, before: &Routing, after: &Routing, new: &Policy) {
-        let sides: [(&Routing, fn(&mut Pair) -> &mut u64, fn(&mut Pair<Hours>) -> &mut Hours); 2] = [
+        let sides: [(&Routing, Side<u64>, Side<Hours>); 2] = [
             (before, |pair| &mut pair.before, |load| &mut load.before),
             (after, |pair| &mut pair.after, |load| &mut load.after),
         ];
