@@ -56,7 +56,7 @@ fn answers_are_counted_in_the_hour_they_are_due() {
 #[test]
 fn the_biggest_changes_come_first_and_are_few() {
     let old = Policy::embedded_default().unwrap();
-    let none = "version = 1\nname = \"none\"\n[defaults]\npriority = \"low\"\nqueue = \"general\"\nlanguage = \"en\"\n[queues.general]\n";
+    let none = "version = 1\nname = \"none\"\nmatch = \"all\"\ntime_zone = \"UTC\"\n[defaults]\npriority = \"low\"\nqueue = \"general\"\nlanguage = \"en\"\n[queues.general]\nhours = [\"always\"]\n";
     let new = Policy::from_text(none, "none").unwrap();
     let mut simulation = Simulation::default();
     for at in 0..50 {
