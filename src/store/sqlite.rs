@@ -137,8 +137,20 @@ impl Database for SqliteDatabase {
     }
 
     async fn scrub(&self) -> Result<(), StoreError> {
-        // The log still has the pages as they were; emptying it waits for no reader.
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await.map(drop).map_err(failed)
+        // The log still has the pages as they were. A reader keeps it from being emptied, which is told in the first
+        // column and is no error.
+        for _ in 0..50 {
+            let told = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                .fetch_one(&self.writer)
+                .await
+                .map_err(failed)?;
+            if told.try_get::<i64, _>(0).map_err(failed)? == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let reason = "readers keep the database's log in use, and it still holds what was deleted; try again";
+        Err(StoreError::Unavailable(reason.to_owned()))
     }
 
     fn limit(&self) -> Duration {
