@@ -22,6 +22,7 @@ pub mod samples;
 pub mod schema;
 pub mod setup;
 pub mod since;
+pub mod spikes;
 pub mod style;
 pub mod tally;
 pub mod topology;
@@ -100,6 +101,7 @@ pub enum Command {
     Parked(parked::Args),
     Policy(policy::Args),
     Replay(replay::Args),
+    Spikes(spikes::Args),
     Erase(erase::Args),
     Intents(intents::Args),
     Eval(eval::Args),
@@ -188,6 +190,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Parked(args) => parked::run(args, ready(false)?).await,
         Command::Policy(args) => policy::run(args, ready(false)?).await,
         Command::Replay(args) => replay::run(args, ready(false)?).await,
+        Command::Spikes(args) => spikes::run(args, ready(false)?).await,
         Command::Erase(args) => erase::run(args, ready(false)?).await,
         Command::Intents(args) => intents::run(args, ready(false)?).await,
         Command::Eval(args) => eval::run(args, ready(false)?).await,

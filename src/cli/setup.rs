@@ -255,7 +255,12 @@ pub async fn pipeline(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<
     let pipeline = Pipeline::new(analyzer, store, Arc::new(policy), fold, config.engine.on_failure);
     let marks = MarkKey::new(identity_key(config)?);
     let persona = (&config.journey.persona).into();
-    Ok(pipeline.explaining(config.engine.explain).heeding_erasures(marks).sounding_like(persona))
+    let spikes = config.journey.spikes.enabled.then(|| (&config.journey.spikes).into());
+    Ok(pipeline
+        .explaining(config.engine.explain)
+        .heeding_erasures(marks)
+        .sounding_like(persona)
+        .watching(spikes))
 }
 
 /// The secret that keys the hashes of identities.

@@ -304,8 +304,34 @@ pub struct Journey {
     pub experience_half_life_days: f32,
     /// A customer is asked for marks at most once in so many days.
     pub survey_days: u16,
+    /// Where a day begins and what "tomorrow" is: an IANA name such as `Europe/Rome`.
+    pub time_zone: String,
+    /// Topics that rise against their own past.
+    pub spikes: Spikes,
     /// What the contact centre wants to sound like.
     pub persona: Persona,
+}
+
+/// Topics that rise against their own past.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spikes {
+    /// Whether messages are counted by topic at all.
+    pub enabled: bool,
+    /// Days of counts that are kept and compared with.
+    pub history_days: u16,
+    /// Hours of counting before anything is called unusual.
+    pub min_history_hours: u16,
+    /// Messages within an hour, at least.
+    pub min_count: u32,
+    /// Times what was to be expected, at least.
+    pub min_ratio: f64,
+    /// Probability that chance alone brings a topic over the bar in an hour.
+    pub false_alarms: f64,
+    /// Phrases that a worker watches at a time; 0 for intents alone.
+    pub phrases: usize,
+    /// Customers who have to use a phrase within `history_days` before it is counted; at least 3.
+    pub phrase_customers: usize,
 }
 
 /// What agents' and bots' turns are checked against.
@@ -452,6 +478,11 @@ impl Config {
             "journey.repeat_similarity must lie between 0 and 1",
         );
         check(self.journey.max_contacts >= 1, "journey.max_contacts must be at least 1");
+        check(
+            self.journey.time_zone.parse::<chrono_tz::Tz>().is_ok(),
+            "journey.time_zone must be an IANA name, Europe/Rome for instance",
+        );
+        self.journey.spikes.check(&mut check);
         for (head, replacement) in self.engine.replace.named() {
             let shares = [replacement.threshold, replacement.secondary_threshold];
             check(
@@ -468,6 +499,34 @@ impl Config {
             );
         }
         if faults.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(faults.join("; "))) }
+    }
+}
+
+impl Spikes {
+    fn check(&self, check: &mut impl FnMut(bool, &str)) {
+        let is = "journey.spikes";
+        check(
+            (1..=365).contains(&self.history_days),
+            &format!("{is}.history_days must lie between 1 and 365"),
+        );
+        check(
+            self.min_history_hours >= 1
+                && u32::from(self.min_history_hours) <= u32::from(self.history_days) * 24,
+            &format!("{is}.min_history_hours must be at least 1 and lie within history_days"),
+        );
+        check(self.min_count >= 1, &format!("{is}.min_count must be at least 1"));
+        check(
+            self.min_ratio >= 1.0 && self.min_ratio.is_finite(),
+            &format!("{is}.min_ratio must be at least 1"),
+        );
+        check(
+            (1e-9..=0.1).contains(&self.false_alarms),
+            &format!("{is}.false_alarms must lie between 1e-9 and 0.1"),
+        );
+        check(
+            self.phrase_customers >= 3,
+            &format!("{is}.phrase_customers must be at least 3: what one person writes is no topic"),
+        );
     }
 }
 
@@ -540,6 +599,30 @@ mod tests {
         assert_eq!(config.broker.prefix, "smista");
         assert_eq!(config.engine.replace, Replace::default());
         assert_eq!(config.intents, Intents { custom: None, mode: IntentsMode::Beside });
+    }
+
+    #[test]
+    fn what_no_journey_can_be_set_to_is_refused() {
+        let load = |text: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("smista.toml");
+            std::fs::write(&path, text).unwrap();
+            Config::load(Some(&path)).map(|_| ()).map_err(|error| error.to_string())
+        };
+        load("[journey]\ntime_zone = \"Europe/Rome\"\n[journey.spikes]\nphrases = 0\n").unwrap();
+        for (text, expected) in [
+            ("[journey]\ntime_zone = \"Rome\"\n", "journey.time_zone"),
+            ("[journey.spikes]\nhistory_days = 0\n", "history_days"),
+            ("[journey.spikes]\nhistory_days = 1\nmin_history_hours = 25\n", "min_history_hours"),
+            ("[journey.spikes]\nmin_count = 0\n", "min_count"),
+            ("[journey.spikes]\nmin_ratio = 0.5\n", "min_ratio"),
+            ("[journey.spikes]\nfalse_alarms = 0.0\n", "false_alarms"),
+            ("[journey.spikes]\nphrase_customers = 2\n", "phrase_customers"),
+            ("[journey.spikes]\nthreshold = 2\n", "threshold"),
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! of the message, at most 120 words. It says what, since when, through which channels, what was promised and what is
 //! still open, most needed first; what does not fit is left out whole.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 
+use super::calendar::day;
 use super::experience::days_between;
 use super::model::{Contact, Journey, JourneyView, RiskLevel, Said, Trend};
 use super::names::Tongue;
@@ -20,6 +22,17 @@ pub(super) struct Facts<'a> {
     pub earlier: &'a [Contact],
     pub made: &'a [Made],
     pub view: &'a JourneyView,
+    pub zone: Tz,
+}
+
+impl Facts<'_> {
+    fn day(&self, at: DateTime<Utc>) -> NaiveDate {
+        day(at, self.zone)
+    }
+
+    fn today(&self) -> NaiveDate {
+        self.day(self.contact.at)
+    }
 }
 
 /// Writes it.
@@ -50,9 +63,9 @@ pub(super) fn write(facts: &Facts<'_>) -> String {
 }
 
 /// A promise still to be kept, as a task.
-pub(super) fn promise_to_keep(language: &str, made: &Made, now: DateTime<Utc>) -> String {
+pub(super) fn promise_to_keep(language: &str, made: &Made, now: DateTime<Utc>, zone: Tz) -> String {
     let tongue = Tongue::of(language);
-    let due = tongue.due(made.due, now);
+    let due = tongue.due(day(made.due, zone), day(now, zone));
     let text = &made.promise.text;
     tongue.pick(
         format!("Keep the promise {due}: \"{text}\""),
@@ -102,7 +115,7 @@ fn opening(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
             format!("Primo contatto conosciuto ({channel}){about}."),
         ));
     };
-    let since = tongue.since(first.at, contact.at);
+    let since = tongue.since(facts.day(first.at), facts.today());
     let channels = channels(before.iter().copied(), tongue);
     let count = before.len();
     Some(tongue.pick(
@@ -145,8 +158,8 @@ fn promised(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
     let broken = facts.made.iter().rev().find(|made| !made.promise.kept);
     let made = broken.or_else(|| facts.made.last())?;
     let now = facts.contact.at;
-    let on = tongue.on(made.promise.at, now);
-    let due = tongue.due(made.due, now);
+    let on = tongue.on(facts.day(made.promise.at), facts.today());
+    let due = tongue.due(facts.day(made.due), facts.today());
     let text = made.promise.text.trim_end_matches(['.', '!', ' ']);
     Some(match (made.promise.kept, made.due >= now) {
         (false, _) => tongue.pick(
@@ -165,7 +178,7 @@ fn promised(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
 fn contradicted(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
     let found = facts.view.contradictions.last()?;
     let side = |said: &Said| {
-        let on = tongue.on(said.at, facts.contact.at);
+        let on = tongue.on(facts.day(said.at), facts.today());
         let text = said.text.trim_end_matches(['.', '!', ' ']);
         format!("\"{text}\" ({}, {on})", tongue.source(said.by))
     };
@@ -182,7 +195,8 @@ fn open(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
     let named: Vec<String> = before
         .take(GOALS)
         .map(|goal| {
-            let (what, since) = (tongue.intent(&goal.intent), tongue.since(goal.since, now));
+            let (what, since) =
+                (tongue.intent(&goal.intent), tongue.since(facts.day(goal.since), facts.today()));
             format!("{what} {since}")
         })
         .collect();
@@ -201,7 +215,7 @@ fn beginning(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
     if first.summary.is_empty() {
         return None;
     }
-    let on = tongue.on(first.at, facts.contact.at);
+    let on = tongue.on(facts.day(first.at), facts.today());
     let channel = tongue.channel(first.channel);
     Some(tongue.pick(
         format!("It began {on} ({channel}): \"{}\"", first.summary),
@@ -215,7 +229,7 @@ fn standing(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
     let since = facts.journey.stage_history.last().map(|(at, _)| *at);
     let mut parts = vec![match since.filter(|at| days_between(*at, facts.contact.at) >= 1.0) {
         Some(at) => {
-            let (stage, at) = (tongue.stage(stage), tongue.since(at, facts.contact.at));
+            let (stage, at) = (tongue.stage(stage), tongue.since(facts.day(at), facts.today()));
             tongue.pick(format!("Stage: {stage} {at}"), format!("Fase: {stage} {at}"))
         }
         None => format!("{}: {}", tongue.pick("Stage", "Fase"), tongue.stage(stage)),

@@ -1,5 +1,7 @@
 //! What one contact changes, as events: the state before and after are compared, and what is to be done is named.
 
+use chrono_tz::Tz;
+
 use super::experience::days_between;
 use super::fold::{FoldSettings, key};
 use super::model::{
@@ -20,6 +22,7 @@ pub(super) struct Facts<'a> {
     pub churn: &'a ChurnRisk,
     pub contradictions: &'a [Contradiction],
     pub survey: Option<&'a Survey>,
+    pub zone: Tz,
 }
 
 /// The events of a contact that is new.
@@ -144,5 +147,5 @@ pub(super) fn follow_up(facts: &Facts<'_>) -> Option<(String, Task)> {
         .iter()
         .filter(|made| made.promise.kept && made.promise.at <= contact.at && contact.at <= made.due)
         .min_by_key(|made| made.due);
-    pending.map(|made| (brief::promise_to_keep(language, made, contact.at), Task::Promise))
+    pending.map(|made| (brief::promise_to_keep(language, made, contact.at, facts.zone), Task::Promise))
 }

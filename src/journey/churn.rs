@@ -32,6 +32,7 @@ pub(super) fn risk(journey: &Journey, settings: &FoldSettings) -> ChurnRisk {
             points += worth;
         }
     };
+    let mut repeated = false;
     let since = journey.contacts.iter().rposition(won_back).map_or(0, |index| index + 1);
     for (index, contact) in journey.contacts.iter().enumerate().skip(since) {
         if !contact.counts() || days_between(contact.at, now) > f64::from(settings.repeat_days) {
@@ -45,9 +46,13 @@ pub(super) fn risk(journey: &Journey, settings: &FoldSettings) -> ChurnRisk {
                 _ => (),
             }
         }
-        let earlier = journey.contacts.get(..index).unwrap_or_default();
-        if repeat::find(earlier, journey.base.as_deref(), contact, settings).is_repeat {
-            add("repeat_contact", 1);
+        // The dearest question, and the answer counts once.
+        if !repeated {
+            let earlier = journey.contacts.get(..index).unwrap_or_default();
+            repeated = repeat::find(earlier, journey.base.as_deref(), contact, settings).is_repeat;
+            if repeated {
+                add("repeat_contact", 1);
+            }
         }
         for intent in &contact.intents {
             match intent.name.as_str() {

@@ -1,5 +1,7 @@
 //! What the fold takes of an analysed message.
 
+use chrono_tz::Tz;
+
 use super::cues;
 use super::model::{Contact, Outcome};
 use super::statements;
@@ -18,7 +20,8 @@ const ANSWER_WORDS: usize = 5;
 
 impl Contact {
     /// From the message and what it means. Promises are taken from the contact centre's turns only, in its own words.
-    pub fn from(interaction: &Interaction, understanding: &Understanding) -> Self {
+    /// Days that are named ("tomorrow") are days of `zone`.
+    pub fn from(interaction: &Interaction, understanding: &Understanding, zone: Tz) -> Self {
         let author = who_speaks(interaction);
         let said = |wanted: Author| {
             let theirs = move |speaker: Author| (speaker == Author::Customer) == (wanted == Author::Customer);
@@ -85,7 +88,7 @@ impl Contact {
             embedding: vector::rounded(&understanding.embedding),
             summary: shortened(&interaction.document(), SUMMARY),
             answers,
-            statements: if auto_reply { Vec::new() } else { statements::found(interaction) },
+            statements: if auto_reply { Vec::new() } else { statements::found(interaction, zone) },
         }
     }
 

@@ -1,9 +1,11 @@
 //! The events of a journey's changes.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Closing, OpenGoal};
+use super::spikes::{Example, TopicKind};
 use super::view::{Contradiction, RiskLevel, Transition};
 use crate::nlp::labels::Stage;
 
@@ -86,6 +88,24 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         root_cause: Option<String>,
     },
+    /// Many more messages about one thing in an hour than its own past lets expect. It is about all customers: the
+    /// decision and message it names are those that brought it over the bar.
+    TopicSpike {
+        /// The intent, or the words.
+        topic: String,
+        /// Which of both.
+        kind: TopicKind,
+        /// Beginning of the hour; messages count by when they were sent.
+        since: DateTime<Utc>,
+        /// Messages about it in that hour so far.
+        count: u64,
+        /// What was to be expected of the whole hour.
+        expected: f64,
+        /// The one through the other, to one decimal.
+        ratio: f64,
+        /// Some of the messages, the latest first, of as many customers.
+        examples: Vec<Example>,
+    },
 }
 
 impl Change {
@@ -103,6 +123,7 @@ impl Change {
             Self::SurveyDue { .. } => "survey_due",
             Self::ThankYouDue { .. } => "thank_you_due",
             Self::RetentionDue { .. } => "retention_due",
+            Self::TopicSpike { .. } => "topic_spike",
         }
     }
 }

@@ -1,10 +1,11 @@
-//! The fold. Contacts are kept in order of `(at, message_id)` and added up from the start at every message, so a late one
-//! takes its place in time and the end is the same whatever order they came in. Past the bound the oldest are added up
+//! The fold. Contacts are kept in order of `(at, message_id)`. One that comes in time is added to what those before it add
+//! up to; a late one takes its place and all are added up again, so the end is the same whatever order they came in. Past the bound the oldest are added up
 //! once and for all into [`Base`]; a contact from before it is counted, and changes nothing else.
 //!
 //! What an auto-reply, an agent or a bot writes moves no stage and no score; an agent's words promise and may close.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use super::changes::{self, Facts};
 use super::experience::days_between;
@@ -32,6 +33,8 @@ pub struct FoldSettings {
     pub experience_half_life_days: f32,
     /// Days within which a customer is asked for marks at most once.
     pub survey_days: u16,
+    /// Where days begin and end.
+    pub zone: Tz,
 }
 
 impl From<&crate::config::Journey> for FoldSettings {
@@ -42,6 +45,8 @@ impl From<&crate::config::Journey> for FoldSettings {
             repeat_similarity: config.repeat_similarity,
             experience_half_life_days: config.experience_half_life_days,
             survey_days: config.survey_days,
+            // Another name was refused when the configuration was read.
+            zone: config.time_zone.parse().unwrap_or(Tz::UTC),
         }
     }
 }
@@ -86,10 +91,11 @@ pub fn fold(prior: &Journey, contact: Contact, settings: &FoldSettings) -> Folde
         churn: &churn_risk,
         contradictions: &contradictions,
         survey: survey.as_ref(),
+        zone: settings.zone,
     };
     let follow_up = changes::follow_up(&facts).map(|(what, _)| what);
     let changes = if known(prior, &contact) { Vec::new() } else { changes::between(&facts, settings) };
-    let inputs = if contact.counts() { inputs(&journey, at, &contact, settings) } else { Vec::new() };
+    let inputs = if contact.counts() { inputs(prior, &journey, at, &contact, settings) } else { Vec::new() };
     let mut view = JourneyView {
         contacts: shown(earlier),
         repeat_contact: repeat,
@@ -116,6 +122,7 @@ pub fn fold(prior: &Journey, contact: Contact, settings: &FoldSettings) -> Folde
         earlier,
         made: &made,
         view: &view,
+        zone: settings.zone,
     });
     if changes.iter().any(|change| matches!(change, Change::SurveyDue { .. })) {
         journey.survey_due_at = Some(contact.at);
@@ -128,6 +135,33 @@ impl Journey {
     /// conversation supersedes.
     pub fn last_of(&self, conversation_id: &str) -> Option<&Contact> {
         self.contacts.iter().rev().find(|contact| contact.conversation_id == conversation_id)
+    }
+}
+
+impl Journey {
+    /// What the contacts so far add up to.
+    fn standing(&self) -> Standing {
+        Standing {
+            stage: self.stage,
+            stage_confidence: self.stage_confidence,
+            stage_history: self.stage_history.clone(),
+            experience: self.experience,
+            effort: self.effort,
+            as_of: self.as_of,
+            open_goals: self.open_goals.clone(),
+            closed_goals: self.closed_goals.clone(),
+        }
+    }
+
+    fn stand(&mut self, standing: Standing) {
+        self.stage = standing.stage;
+        self.stage_confidence = standing.stage_confidence;
+        self.stage_history = standing.stage_history;
+        self.experience = standing.experience;
+        self.effort = standing.effort;
+        self.as_of = standing.as_of;
+        self.open_goals = standing.open_goals;
+        self.closed_goals = standing.closed_goals;
     }
 }
 
@@ -151,40 +185,59 @@ fn insert(prior: &Journey, contact: &Contact, settings: &FoldSettings) -> Journe
         return journey;
     }
     let at = journey.contacts.partition_point(|other| key(other) < key(contact));
-    journey.contacts.insert(at, contact.clone());
-    added_up(journey, settings)
+    if at < journey.contacts.len() {
+        journey.contacts.insert(at, contact.clone());
+        return added_up(journey, settings);
+    }
+    let mut standing = journey.standing();
+    step(&mut standing, contact, settings);
+    journey.contacts.push(contact.clone());
+    dropped(&mut journey, settings);
+    journey.stand(standing);
+    journey
 }
 
 /// The journey of these contacts: what is past the bound goes into the base, the rest is added up from there.
 pub(super) fn added_up(mut journey: Journey, settings: &FoldSettings) -> Journey {
+    dropped(&mut journey, settings);
+    let mut standing = journey.base.as_ref().map(|base| base.standing.clone()).unwrap_or_default();
+    for contact in &journey.contacts {
+        step(&mut standing, contact, settings);
+    }
+    journey.stand(standing);
+    journey
+}
+
+/// Puts what is past the bound into the base.
+fn dropped(journey: &mut Journey, settings: &FoldSettings) {
     let excess = journey.contacts.len().saturating_sub(settings.max_contacts.max(1));
-    for dropped in journey.contacts.drain(..excess).collect::<Vec<_>>() {
+    for dropped in journey.contacts.drain(..excess) {
         let Base { mut standing, contacts, .. } = journey.base.take().map(|base| *base).unwrap_or_default();
         step(&mut standing, &dropped, settings);
         let through = (dropped.at, dropped.message_id);
         journey.base = Some(Box::new(Base { through, contacts: contacts + 1, standing }));
     }
-    let mut standing = journey.base.as_ref().map(|base| base.standing.clone()).unwrap_or_default();
-    for contact in &journey.contacts {
-        step(&mut standing, contact, settings);
-    }
-    journey.stage = standing.stage;
-    journey.stage_confidence = standing.stage_confidence;
-    journey.stage_history = standing.stage_history;
-    journey.experience = standing.experience;
-    journey.effort = standing.effort;
-    journey.as_of = standing.as_of;
-    journey.open_goals = standing.open_goals;
-    journey.closed_goals = standing.closed_goals;
-    journey
 }
 
-/// What the score of a contact is made of: the standing it came to is added up once more.
-fn inputs(journey: &Journey, at: usize, contact: &Contact, settings: &FoldSettings) -> Vec<Input> {
-    let mut standing = journey.base.as_ref().map(|base| base.standing.clone()).unwrap_or_default();
-    for earlier in journey.contacts.get(..at).unwrap_or_default() {
-        step(&mut standing, earlier, settings);
-    }
+/// What the score of a contact is made of: the standing it came to is that of before, or of a late one added up once
+/// more.
+fn inputs(
+    prior: &Journey,
+    journey: &Journey,
+    at: usize,
+    contact: &Contact,
+    settings: &FoldSettings,
+) -> Vec<Input> {
+    let came_last = journey.contacts.last().is_some_and(|last| last.message_id == contact.message_id);
+    let standing = if came_last && !known(prior, contact) {
+        prior.standing()
+    } else {
+        let mut standing = journey.base.as_ref().map(|base| base.standing.clone()).unwrap_or_default();
+        for earlier in journey.contacts.get(..at).unwrap_or_default() {
+            step(&mut standing, earlier, settings);
+        }
+        standing
+    };
     experience::inputs(&standing, contact, settings.experience_half_life_days)
 }
 

@@ -4,6 +4,7 @@
 //! everything up again. Each topic has a file of its own; none of them knows the store or the policy.
 
 mod brief;
+mod calendar;
 mod changes;
 mod churn;
 mod contact;
@@ -17,6 +18,7 @@ pub mod model;
 mod names;
 mod promises;
 mod repeat;
+pub mod spikes;
 mod stage;
 mod statements;
 mod survey;

@@ -1,6 +1,6 @@
 //! What people call things, in English and Italian: intents, channels, stages, dates, small numbers. For the brief.
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::Datelike;
 
 use super::model::{RiskLevel, Source};
 use crate::interaction::Channel;
@@ -80,25 +80,25 @@ impl Tongue {
     }
 
     /// `on 13 May`, `il 13 maggio`; with the year when it is not the year of `now`.
-    pub fn on(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    pub fn on(self, at: impl Datelike + Copy, now: impl Datelike + Copy) -> String {
         let date = self.date(at, now);
         let article = if elided(at) { "l'" } else { "il " };
         self.pick(format!("on {date}"), format!("{article}{date}"))
     }
 
     /// `since 13 May`, `dal 13 maggio`.
-    pub fn since(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    pub fn since(self, at: impl Datelike + Copy, now: impl Datelike + Copy) -> String {
         let date = self.date(at, now);
         let article = if elided(at) { "dall'" } else { "dal " };
         self.pick(format!("since {date}"), format!("{article}{date}"))
     }
 
     /// `due 13 May`, `entro il 13 maggio`.
-    pub fn due(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    pub fn due(self, at: impl Datelike + Copy, now: impl Datelike + Copy) -> String {
         self.pick(format!("due {}", self.date(at, now)), format!("entro {}", Self::Italian.on(at, now)))
     }
 
-    fn date(self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    fn date(self, at: impl Datelike + Copy, now: impl Datelike + Copy) -> String {
         let months = self.pick(&ENGLISH_MONTHS, &ITALIAN_MONTHS);
         let month = usize::try_from(at.month0()).ok().and_then(|month| months.get(month)).unwrap_or(&"");
         if at.year() == now.year() {
@@ -119,7 +119,7 @@ impl Tongue {
 }
 
 /// Italian: l'8 and l'11, since they are said with a vowel.
-fn elided(at: DateTime<Utc>) -> bool {
+fn elided(at: impl Datelike) -> bool {
     matches!(at.day(), 8 | 11)
 }
 

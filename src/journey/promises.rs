@@ -3,13 +3,15 @@
 //! A promise is taken as kept until a later contact of the customer speaks against it: the customer says so; or, once
 //! it was due, they say that they have been in touch before, bring the same problem to another conversation, or
 //! complain where the promise was made. A later message of an agent in that conversation counts as the promise kept,
-//! unless the customer says otherwise. Days are days of UTC.
+//! unless the customer says otherwise. Days are those of `journey.time_zone`.
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Datelike, Days, Duration, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, Duration, NaiveDate, Utc};
+use chrono_tz::Tz;
 use regex::RegexSet;
 
+use super::calendar::{day, ends};
 use super::fold::FoldSettings;
 use super::goals;
 use super::model::{Contact, Promise};
@@ -35,27 +37,21 @@ pub(super) struct Made {
 
 /// The latest promises made in these contacts, oldest first.
 pub(super) fn list(contacts: &[Contact], settings: &FoldSettings) -> Vec<Made> {
-    let mut made: Vec<Made> = Vec::new();
-    for (index, contact) in contacts.iter().enumerate() {
-        for text in &contact.promises {
-            let due = due(text, contact.at);
-            let later = contacts.get(index + 1..).unwrap_or_default();
-            let kept = !broken(contact, due, later, settings);
-            let conversation_id = contact.conversation_id.clone();
-            made.push(Made {
-                promise: Promise {
-                    text: text.clone(),
-                    conversation_id,
-                    at: contact.at,
-                    kept,
-                    due: Some(due),
-                },
-                due,
-            });
-        }
-    }
-    made.drain(..made.len().saturating_sub(SHOWN));
-    made
+    let texts = contacts
+        .iter()
+        .enumerate()
+        .flat_map(|(index, contact)| contact.promises.iter().map(move |text| (index, contact, text)));
+    // Whether it was kept is looked up for those that are shown only.
+    let latest: Vec<_> = texts.rev().take(SHOWN).collect();
+    let made = latest.into_iter().rev().map(|(index, contact, text)| {
+        let due = due(text, contact.at, settings.zone);
+        let later = contacts.get(index + 1..).unwrap_or_default();
+        let kept = !broken(contact, due, later, settings);
+        let conversation_id = contact.conversation_id.clone();
+        let promise = Promise { text: text.clone(), conversation_id, at: contact.at, kept, due: Some(due) };
+        Made { promise, due }
+    });
+    made.collect()
 }
 
 fn broken(made_in: &Contact, due: DateTime<Utc>, later: &[Contact], settings: &FoldSettings) -> bool {
@@ -65,10 +61,12 @@ fn broken(made_in: &Contact, due: DateTime<Utc>, later: &[Contact], settings: &F
             let another_talk = contact.at - made_in.at >= Duration::minutes(SAME_TALK_MINUTES);
             kept |= another_talk && contact.conversation_id == made_in.conversation_id;
         } else if contact.author == Author::Customer && !goals::closes(contact) {
-            let again = contact.signals.contains(&SignalKind::RepeatContact)
-                || repeat::same_matter(made_in, contact, settings)
-                || (contact.conversation_id == made_in.conversation_id && complains(contact));
-            if contact.promise_unkept || (!kept && contact.at > due && again) {
+            let again = || {
+                contact.signals.contains(&SignalKind::RepeatContact)
+                    || (contact.conversation_id == made_in.conversation_id && complains(contact))
+                    || repeat::same_matter(made_in, contact, settings)
+            };
+            if contact.promise_unkept || (!kept && contact.at > due && again()) {
                 return true;
             }
         }
@@ -80,9 +78,11 @@ fn complains(contact: &Contact) -> bool {
     contact.sentiment <= UNHAPPY || contact.intents.iter().any(|intent| intent.name == "complaint")
 }
 
-/// When a promise made at that time is due, by its words: the end of the day named, else two days on.
-pub(super) fn due(text: &str, at: DateTime<Utc>) -> DateTime<Utc> {
+/// When a promise made at that time is due, by its words: the end of the day named, as days go in that zone, else two
+/// days on.
+pub(super) fn due(text: &str, at: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
     let text = text.to_lowercase();
+    let today = day(at, zone);
     if let Some(hours) = amount(&text, |word| matches!(word, "hour" | "hours" | "ora" | "ore")) {
         return at + Duration::hours(i64::from(hours));
     }
@@ -99,12 +99,10 @@ pub(super) fn due(text: &str, at: DateTime<Utc>) -> DateTime<Utc> {
             1 => 1,
             2 => 0,
             3 => 7,
-            weekday => days_to(at, weekday - 4),
+            weekday => days_to(today, weekday - 4),
         })
     };
-    let day = at.date_naive().checked_add_days(Days::new(days)).unwrap_or(at.date_naive());
-    let last_second = NaiveTime::from_hms_opt(23, 59, 59).unwrap_or(NaiveTime::MIN);
-    day.and_time(last_second).and_utc()
+    ends(today.checked_add_days(Days::new(days)).unwrap_or(today), zone)
 }
 
 /// In this order: the day after tomorrow before tomorrow, which it contains.
@@ -124,8 +122,8 @@ const WHEN_WORDS: [&str; 11] = [
 ];
 
 /// Days to the next such weekday, 0 = Monday; a week when it is today's.
-fn days_to(at: DateTime<Utc>, weekday: usize) -> u64 {
-    let today = u64::from(at.weekday().num_days_from_monday());
+fn days_to(today: NaiveDate, weekday: usize) -> u64 {
+    let today = u64::from(today.weekday().num_days_from_monday());
     let wanted = u64::try_from(weekday).unwrap_or(0);
     match (wanted + 7 - today) % 7 {
         0 => 7,
@@ -191,7 +189,8 @@ mod tests {
     fn due_dates() {
         // The tests' time starts on Sunday 10 May 2026 at 9 o'clock.
         let check = |text: &str, expected: &str| {
-            assert_eq!(due(text, days(0.0)).format("%m-%d %H:%M").to_string(), expected, "{text}");
+            let due = due(text, days(0.0), Tz::UTC);
+            assert_eq!(due.format("%m-%d %H:%M").to_string(), expected, "{text}");
         };
         check("We will call you back tomorrow.", "05-11 23:59");
         check("La richiameremo entro domani.", "05-11 23:59");

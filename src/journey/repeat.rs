@@ -164,6 +164,15 @@ mod tests {
         check("another problem", &[mail], &about("3", "k1", "billing.dispute", 2.0), None);
         let hours = about("1", "e1", "policy.question", 0.0);
         check("two plain questions", &[hours], &about("2", "k1", "policy.question", 2.0), None);
+        let unknown = about("1", "e1", "other", 0.0);
+        check("nothing known, twice", &[unknown], &about("2", "k1", "other", 2.0), None);
+        let two = |message: &str, conversation: &str, intent: &str, at: f64| {
+            let mut contact = about(message, conversation, intent, at);
+            contact.intents.push(about("", "", "other", 0.0).intents.remove(0));
+            contact
+        };
+        let mail = two("1", "e1", "product.price", 0.0);
+        check("nothing known beside a question", &[mail], &two("2", "k1", "order.status", 2.0), None);
     }
 
     #[test]

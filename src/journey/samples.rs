@@ -61,5 +61,6 @@ pub fn settings() -> FoldSettings {
         repeat_similarity: 0.6,
         experience_half_life_days: 60.0,
         survey_days: 30,
+        zone: chrono_tz::Tz::UTC,
     }
 }

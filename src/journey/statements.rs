@@ -8,9 +8,11 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Datelike, Days, Utc, Weekday};
+use chrono::{Datelike, Days, NaiveDate, Weekday};
+use chrono_tz::Tz;
 use regex::Regex;
 
+use super::calendar::day;
 use super::contact::shortened;
 use super::cues;
 use super::experience::days_between;
@@ -31,8 +33,9 @@ const SAME_WORDS_YES_NO: usize = 2;
 const SHOWN: usize = 3;
 
 /// The statements of a message, in order.
-pub(super) fn found(interaction: &Interaction) -> Vec<Statement> {
+pub(super) fn found(interaction: &Interaction, zone: Tz) -> Vec<Statement> {
     let mut found = Vec::new();
+    let today = day(interaction.sent_at, zone);
     for (turn, spoken) in interaction.turns.iter().enumerate() {
         let text = spoken.text.as_str();
         let mut from = 0;
@@ -48,7 +51,7 @@ pub(super) fn found(interaction: &Interaction) -> Vec<Statement> {
                 Author::Customer => heard(sentence),
             };
             let Some(by) = by else { continue };
-            let Some((kind, value)) = stated(sentence, interaction.sent_at) else { continue };
+            let Some((kind, value)) = stated(sentence, today) else { continue };
             let subject = subject(sentence);
             if subject.is_empty() || found.len() == KEPT {
                 continue;
@@ -71,19 +74,19 @@ pub(super) fn found(interaction: &Interaction) -> Vec<Statement> {
 /// Contradictions among what these contacts state, in order of time, the latest few.
 pub(super) fn contradictions(contacts: &[Contact], settings: &FoldSettings) -> Vec<Contradiction> {
     let mut found: Vec<Contradiction> = Vec::new();
-    for (index, contact) in contacts.iter().enumerate() {
-        for (place, later) in contact.statements.iter().enumerate() {
+    // From the end, since the latest are shown.
+    'contacts: for (index, contact) in contacts.iter().enumerate().rev() {
+        for (place, later) in contact.statements.iter().enumerate().rev() {
             // The latest one that differs: what was said in between and agrees is not the other side.
             let here = contact.statements.get(..place).unwrap_or_default().iter().rev();
             let here = here.map(|earlier| (contact, earlier));
             let before = contacts.get(..index).unwrap_or_default().iter().rev();
-            let before =
-                before.flat_map(|other| other.statements.iter().rev().map(move |earlier| (other, earlier)));
+            let before = before
+                .take_while(|other| days_between(other.at, contact.at) <= f64::from(settings.repeat_days))
+                .flat_map(|other| other.statements.iter().rev().map(move |earlier| (other, earlier)));
             let other = here.chain(before).find(|(other, earlier)| {
                 let apart = other.conversation_id != contact.conversation_id || earlier.by != later.by;
-                apart
-                    && days_between(other.at, contact.at) <= f64::from(settings.repeat_days)
-                    && contradict(earlier, later)
+                apart && contradict(earlier, later)
             });
             if let Some((other, earlier)) = other {
                 found.push(Contradiction {
@@ -91,10 +94,13 @@ pub(super) fn contradictions(contacts: &[Contact], settings: &FoldSettings) -> V
                     first: said(other, earlier),
                     second: said(contact, later),
                 });
+                if found.len() == SHOWN {
+                    break 'contacts;
+                }
             }
         }
     }
-    found.drain(..found.len().saturating_sub(SHOWN));
+    found.reverse();
     found
 }
 
@@ -168,7 +174,7 @@ fn heard(sentence: &str) -> Option<Source> {
 }
 
 /// The one thing a sentence states; none where it asks or states several of a kind.
-fn stated(sentence: &str, at: DateTime<Utc>) -> Option<(String, String)> {
+fn stated(sentence: &str, today: NaiveDate) -> Option<(String, String)> {
     if sentence.trim_end().ends_with('?') {
         return None;
     }
@@ -210,7 +216,7 @@ fn stated(sentence: &str, at: DateTime<Utc>) -> Option<(String, String)> {
         return Some(("days".to_owned(), hours.to_string()));
     }
     if let Some(day) = one(&DAY) {
-        let date = day_named(day.first()?, at)?;
+        let date = day_named(day.first()?, today)?;
         return Some(("date".to_owned(), format!("{:02}-{:02}", date.month(), date.day())));
     }
     matches(&CLAIM).then(|| ("yes_no".to_owned(), if matches(&NEGATED) { "no" } else { "yes" }.to_owned()))
@@ -250,7 +256,7 @@ fn month_number(name: &str) -> Option<usize> {
 }
 
 /// The next such day.
-fn day_named(name: &str, at: DateTime<Utc>) -> Option<chrono::NaiveDate> {
+fn day_named(name: &str, today: NaiveDate) -> Option<NaiveDate> {
     const DAYS: [(&str, &str, Weekday); 7] = [
         ("monday", "luned", Weekday::Mon),
         ("tuesday", "marted", Weekday::Tue),
@@ -260,7 +266,6 @@ fn day_named(name: &str, at: DateTime<Utc>) -> Option<chrono::NaiveDate> {
         ("saturday", "sabato", Weekday::Sat),
         ("sunday", "domenica", Weekday::Sun),
     ];
-    let today = at.date_naive();
     let days = match name {
         "today" | "oggi" => 0,
         "tomorrow" | "domani" => 1,
@@ -306,7 +311,7 @@ mod tests {
 
     /// The tests' time starts on Sunday 10 May 2026.
     fn read(sentence: &str) -> Option<(String, String)> {
-        stated(sentence, days(0.0))
+        stated(sentence, days(0.0).date_naive())
     }
 
     #[test]
@@ -360,7 +365,7 @@ mod tests {
     }
 
     fn telling(message: &str, conversation: &str, by: Source, day: f64, sentence: &str) -> Contact {
-        let (kind, value) = stated(sentence, days(day)).unwrap();
+        let (kind, value) = stated(sentence, days(day).date_naive()).unwrap();
         let text = sentence.to_owned();
         let length = sentence.chars().count();
         let statement =

@@ -238,7 +238,7 @@ fn what_a_call_gives() {
         {"speaker": "customer", "text": "Il pacco non è arrivato.\nNessuno mi ha richiamato."},
         {"speaker": "agent", "text": "Mi dispiace. La richiameremo entro domani."},
     ]);
-    let contact = Contact::from(&interaction(&turns), &understanding());
+    let contact = Contact::from(&interaction(&turns), &understanding(), chrono_tz::Tz::UTC);
     assert_eq!(contact.promises, ["La richiameremo entro domani."]);
     assert_eq!(contact.summary, "Il pacco non è arrivato. Nessuno mi ha richiamato.");
     assert_eq!(
@@ -260,9 +260,12 @@ fn what_a_call_gives() {
 #[test]
 fn a_customer_promises_nothing_and_an_agent_speaks_for_nobody_else() {
     let turns = json!([{"speaker": "customer", "text": "I will call you back tomorrow."}]);
-    assert_eq!(Contact::from(&interaction(&turns), &understanding()).promises, Vec::<String>::new());
+    assert_eq!(
+        Contact::from(&interaction(&turns), &understanding(), chrono_tz::Tz::UTC).promises,
+        Vec::<String>::new()
+    );
     let turns = json!([{"speaker": "agent", "text": "We have issued your refund. You will receive it within five days."}]);
-    let contact = Contact::from(&interaction(&turns), &understanding());
+    let contact = Contact::from(&interaction(&turns), &understanding(), chrono_tz::Tz::UTC);
     assert_eq!(
         (contact.author, contact.outcome, contact.promises.len()),
         (Author::Agent, Outcome::Resolved, 1)
@@ -270,14 +273,17 @@ fn a_customer_promises_nothing_and_an_agent_speaks_for_nobody_else() {
     assert!(!contact.counts());
     let mut machine = interaction(&turns);
     machine.auto_reply = Some("header:auto-submitted".to_owned());
-    assert_eq!(Contact::from(&machine, &understanding()).promises, Vec::<String>::new());
+    assert_eq!(Contact::from(&machine, &understanding(), chrono_tz::Tz::UTC).promises, Vec::<String>::new());
 }
 
 #[test]
 fn summaries_are_cut_between_words() {
     let turns = json!([{"speaker": "customer", "text": "perché ".repeat(60)}]);
-    let summary = Contact::from(&interaction(&turns), &understanding()).summary;
+    let summary = Contact::from(&interaction(&turns), &understanding(), chrono_tz::Tz::UTC).summary;
     assert!(summary.chars().count() <= 160 && summary.ends_with("perché…"), "{summary}");
     let turns = json!([{"speaker": "customer", "text": "x".repeat(500)}]);
-    assert_eq!(Contact::from(&interaction(&turns), &understanding()).summary.chars().count(), 160);
+    assert_eq!(
+        Contact::from(&interaction(&turns), &understanding(), chrono_tz::Tz::UTC).summary.chars().count(),
+        160
+    );
 }

@@ -6,6 +6,7 @@ mod check;
 pub mod compile;
 pub mod decide;
 pub mod decision;
+pub mod event;
 mod explain;
 pub mod facts;
 pub mod handle;

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use super::link::{Cell, Link, Param, cells};
-use super::{StoreError, identity};
+use super::{StoreError, identity, topics};
 use crate::interaction::Interaction;
 use Param::{Int, Text};
 
@@ -145,7 +145,7 @@ struct Named {
 }
 
 /// The tables a customer is in, with how to count and to empty them; those not emptied go with their inbox row.
-const TABLES: [(&str, &str, Option<&str>); 6] = [
+const TABLES: [(&str, &str, Option<&str>); 7] = [
     (
         "customers",
         "SELECT COUNT(*) FROM customers WHERE customer = $1",
@@ -165,6 +165,13 @@ const TABLES: [(&str, &str, Option<&str>); 6] = [
         "decisions",
         "SELECT COUNT(*) FROM decisions d JOIN inbox i ON i.message_id = d.message_id WHERE i.customer = $1",
         None,
+    ),
+    (
+        "topic_examples",
+        "SELECT COUNT(*) FROM topic_examples e JOIN inbox i ON i.message_id = e.message_id WHERE i.customer = $1",
+        Some(
+            "DELETE FROM topic_examples WHERE message_id IN (SELECT message_id FROM inbox WHERE customer = $1)",
+        ),
     ),
     (
         "inbox",
@@ -250,14 +257,15 @@ async fn count_and_remove(
     erased: &mut Erased,
     remove: bool,
 ) -> Result<(), StoreError> {
-    for customer in &found.customers {
-        let customer = [Text(customer)];
+    for name in &found.customers {
+        let customer = [Text(name)];
         for (table, count, _) in TABLES {
             *erased.tables.entry(table).or_default() += counted(link, count, &customer).await?;
         }
         erased.unpublished += counted(link, UNPUBLISHED, &customer).await?;
         if remove {
             link.execute(PLACEHOLDER, &customer).await?;
+            topics::erase(link, name, &found.messages).await?;
             for (.., delete) in TABLES {
                 if let Some(delete) = delete {
                     link.execute(delete, &customer).await?;

@@ -12,6 +12,7 @@ mod past;
 mod postgres;
 mod sql;
 pub mod sqlite;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 use crate::interaction::Interaction;
 use crate::journey::Journey;
+use crate::journey::spikes::{Past as TopicPast, Topic};
 use crate::routing::Decision;
 
 pub use alone::Alone;
@@ -32,6 +34,7 @@ pub use correction::{Corrected, Correction};
 pub use erasure::{Erased, Kind, MarkKey, Subject, Traces};
 pub use identity::Owner;
 pub use past::{Order, Past, Place, Span, Walk};
+pub use topics::{Counted, Spike};
 
 /// A customer's state as stored. `epoch` rises with every commit; a commit against an older epoch is refused, so a
 /// stale worker cannot overwrite.
@@ -90,6 +93,8 @@ pub struct Effect {
     pub outbox: Vec<OutboxMessage>,
     /// By what it is known when its customer was erased; none where nobody is ever erased.
     pub traces: Option<Traces>,
+    /// What it is counted under, all in one hour, in the order of keys.
+    pub topics: Vec<Counted>,
 }
 
 /// How a commit ended.
@@ -97,6 +102,8 @@ pub struct Effect {
 pub enum Committed {
     /// Written.
     New,
+    /// Written, and the message brought a topic over its bar: events beside those of the effect, in the outbox too.
+    Spiked(Vec<OutboxMessage>),
     /// The message was decided before; nothing was written. These are its outbox rows that may still need sending.
     Duplicate(Box<Decision>, Vec<OutboxMessage>),
     /// Another worker changed the customer first, or merged it into another: look up again, load again, fold again.
@@ -230,6 +237,25 @@ pub trait Store: Send + Sync {
     async fn forget(&self, now: DateTime<Utc>) -> Result<Forgotten, StoreError> {
         let _ = now;
         Ok(Forgotten::default())
+    }
+
+    /// How often a topic came up in the hours from `from` up to `until`, hours since 1970; for a store that counts no
+    /// topics, never.
+    async fn topic_past(&self, topic: &Topic, from: i64, until: i64) -> Result<TopicPast, StoreError> {
+        let _ = (topic, from, until);
+        Ok(TopicPast::default())
+    }
+
+    /// Topics that went over their bar in an hour that began at `since` or later, the latest first.
+    async fn spikes(&self, since: DateTime<Utc>) -> Result<Vec<Spike>, StoreError> {
+        let _ = since;
+        Ok(Vec::new())
+    }
+
+    /// Forgets the counts of hours before a time, and their spikes.
+    async fn forget_topics(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
+        let _ = before;
+        Ok(())
     }
 
     /// Erases everything kept of a customer (state, identities, messages, decisions, corrections, what waits to be

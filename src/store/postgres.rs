@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "erasures", include_str!("../../migrations/postgres/0004_erasures.sql")),
     (5, "alone", include_str!("../../migrations/postgres/0005_alone.sql")),
     (6, "merged", include_str!("../../migrations/postgres/0006_merged.sql")),
+    (7, "topics", include_str!("../../migrations/postgres/0007_topics.sql")),
 ];
 
 /// Between two tries to connect.

@@ -15,10 +15,11 @@ use super::identity;
 use super::link::{Cell, Database, Link, Param, cells};
 use super::{
     Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, Forgotten, Keep,
-    MarkKey, OutboxMessage, Owner, Past, Place, ReplayRecord, Span, Store, StoreError, Subject, erasure,
-    merge, past,
+    MarkKey, OutboxMessage, Owner, Past, Place, ReplayRecord, Span, Spike, Store, StoreError, Subject,
+    TopicPast, erasure, merge, past, topics,
 };
 use crate::interaction::Interaction;
+use crate::journey::spikes::{Topic, hour_of};
 use crate::routing::Decision;
 use Param::{Int, Text};
 
@@ -161,9 +162,9 @@ impl<D: Database> Store for SqlStore<D> {
             let mut link = self.database.write().await?;
             let written = write(&mut *link, &effect, &rows).await?;
             match written {
-                Written::All => {
+                Written::All(raised) => {
                     link.commit().await?;
-                    Ok(Committed::New)
+                    Ok(if raised.is_empty() { Committed::New } else { Committed::Spiked(raised) })
                 }
                 Written::Stale => {
                     link.abandon().await?;
@@ -390,6 +391,34 @@ impl<D: Database> Store for SqlStore<D> {
         Ok(forgotten)
     }
 
+    async fn topic_past(&self, topic: &Topic, from: i64, until: i64) -> Result<TopicPast, StoreError> {
+        self.within(async {
+            let mut link = self.database.read().await?;
+            let past = topics::past(&mut *link, topic, from, until).await?;
+            link.abandon().await?;
+            Ok(past)
+        })
+        .await
+    }
+
+    async fn spikes(&self, since: DateTime<Utc>) -> Result<Vec<Spike>, StoreError> {
+        self.within(async {
+            let mut link = self.database.read().await?;
+            let spikes = topics::list(&mut *link, since).await?;
+            link.abandon().await?;
+            Ok(spikes)
+        })
+        .await
+    }
+
+    async fn forget_topics(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
+        let hour = Int(hour_of(before));
+        for old in topics::OLD {
+            self.write_one(old, &[hour]).await?;
+        }
+        Ok(())
+    }
+
     async fn erase(
         &self,
         subject: &Subject,
@@ -494,7 +523,8 @@ const SILENT: &str = "SELECT c.customer FROM customers c WHERE c.updated_at < $1
 const FORGET: &str = "DELETE FROM customers WHERE customer = $1 AND updated_at < $2";
 
 enum Written {
-    All,
+    /// With the events of topics that the message brought over the bar.
+    All(Vec<OutboxMessage>),
     Duplicate,
     Stale,
     Erased,
@@ -571,7 +601,7 @@ async fn write(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> Result<Writ
         let row = [Text(&row.id), message, destination, Text(&row.routing_key), Text(&row.body), at];
         link.execute(OUTBOX, &row).await?;
     }
-    Ok(Written::All)
+    Ok(Written::All(topics::count(link, effect, OUTBOX).await?))
 }
 
 async fn decided(
@@ -598,7 +628,7 @@ fn outbox_message(row: Vec<Cell>) -> Result<OutboxMessage, StoreError> {
     Ok(OutboxMessage { id: id.text()?, destination, routing_key: routing_key.text()?, body: body.text()? })
 }
 
-fn destination_name(destination: Destination) -> &'static str {
+pub(super) fn destination_name(destination: Destination) -> &'static str {
     match destination {
         Destination::Decisions => "decisions",
         Destination::Events => "events",

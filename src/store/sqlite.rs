@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "erasures", include_str!("../../migrations/sqlite/0004_erasures.sql")),
     (5, "alone", include_str!("../../migrations/sqlite/0005_alone.sql")),
     (6, "merged", include_str!("../../migrations/sqlite/0006_merged.sql")),
+    (7, "topics", include_str!("../../migrations/sqlite/0007_topics.sql")),
 ];
 /// Several processes may open a new file at once; the losers find it done on the next try.
 const OPEN_TRIES: u32 = 5;

@@ -11,6 +11,7 @@ pub mod relay;
 pub mod retention;
 pub mod service;
 pub mod share;
+mod spikes;
 pub mod stall;
 mod suspects;
 

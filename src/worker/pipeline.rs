@@ -9,13 +9,16 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::analysis::Analysis;
+use super::spikes::SpikeWatch;
 use super::suspects::Suspects;
 use crate::config::{Explain, OnEngineFailure};
 use crate::interaction::Interaction;
+use crate::journey::spikes::SpikeSettings;
 use crate::journey::{self, Change, Contact, FoldSettings, Journey, Persona};
 use crate::nlp::Understanding;
 use crate::nlp::analyzer::AnalyzeError;
 use crate::routing::decision::{Action, Versions, hash_json};
+use crate::routing::event::{self, Event, PolicyEvent};
 use crate::routing::{self, Decision, Facts, Parts, Policy, PolicyHandle};
 use crate::store::{
     Committed, CustomerState, Destination, Effect, MarkKey, OutboxMessage, Store, StoreError,
@@ -80,6 +83,7 @@ pub struct Pipeline {
     marks: Option<MarkKey>,
     persona: Persona,
     suspects: Suspects,
+    spikes: Option<SpikeWatch>,
 }
 
 impl Pipeline {
@@ -101,6 +105,7 @@ impl Pipeline {
             marks: None,
             persona: Persona::default(),
             suspects: Suspects::default(),
+            spikes: None,
         }
     }
 
@@ -120,6 +125,17 @@ impl Pipeline {
     #[must_use]
     pub fn sounding_like(self, persona: Persona) -> Self {
         Self { persona, ..self }
+    }
+
+    /// Counts what messages are about and tells when a topic rises; without it, nothing is counted.
+    #[must_use]
+    pub fn watching(self, spikes: Option<SpikeSettings>) -> Self {
+        Self { spikes: spikes.map(SpikeWatch::new), ..self }
+    }
+
+    /// Hours that counts of topics are kept; none where nothing is counted.
+    pub fn topic_hours(&self) -> Option<i64> {
+        self.spikes.as_ref().map(SpikeWatch::history_hours)
     }
 
     /// The store, for the lane and the relay.
@@ -202,8 +218,14 @@ impl Pipeline {
         understanding: &Understanding,
         decided_at: DateTime<Utc>,
     ) -> Result<Decided, PipelineError> {
+        let mut topics = None;
         for _ in 0..STALE_RETRIES {
             let (before, absorbed) = self.state_of(interaction).await?;
+            if let Some(watch) = self.spikes.as_ref().filter(|_| topics.is_none()) {
+                let store = self.store.as_ref();
+                let (intents, customer) = (&understanding.intents, &before.customer);
+                topics = Some(watch.topics(store, interaction, intents, customer, decided_at).await?);
+            }
             let mut composed = self
                 .compose(interaction, understanding, &before.journey, &before.customer, decided_at)
                 .await?;
@@ -220,10 +242,14 @@ impl Pipeline {
                 decision: composed.decision.clone(),
                 outbox: outbox.clone(),
                 traces: self.marks.as_ref().map(|key| key.traces(interaction)),
+                topics: topics.clone().unwrap_or_default(),
             };
+            let decision = composed.decision;
             match self.store.commit(effect).await? {
-                Committed::New => {
-                    return Ok(Decided { decision: composed.decision, outbox, duplicate: false });
+                Committed::New => return Ok(Decided { decision, outbox, duplicate: false }),
+                Committed::Spiked(events) => {
+                    let outbox = [outbox, events].concat();
+                    return Ok(Decided { decision, outbox, duplicate: false });
                 }
                 Committed::Duplicate(decision, outbox) => {
                     return Ok(Decided { decision: *decision, outbox, duplicate: true });
@@ -298,7 +324,7 @@ impl Pipeline {
         customer: &str,
         decided_at: DateTime<Utc>,
     ) -> Result<Composed, PipelineError> {
-        let contact = Contact::from(interaction, understanding);
+        let contact = Contact::from(interaction, understanding, self.fold.zone);
         // Of a conversation that comes piece by piece the latest decision counts; a late piece replaces nothing.
         let supersedes = before
             .last_of(&interaction.conversation_id)
@@ -340,26 +366,6 @@ impl Pipeline {
     }
 }
 
-/// A state change as published on the events exchange.
-#[derive(Debug, Serialize)]
-struct Event<'a, T> {
-    schema: &'static str,
-    event_id: Uuid,
-    decision_id: Uuid,
-    message_id: &'a str,
-    conversation_id: &'a str,
-    customer_id: &'a str,
-    at: DateTime<Utc>,
-    #[serde(flatten)]
-    change: T,
-}
-
-/// An event named by a policy rule.
-#[derive(Debug, Serialize)]
-struct PolicyEvent<'a> {
-    event: &'a str,
-}
-
 /// What a decided message has to publish: the decision, then its events. Ids derive from the decision's, so a
 /// redelivery publishes the same ones.
 fn outbox(composed: &Composed) -> Result<Vec<OutboxMessage>, serde_json::Error> {
@@ -386,21 +392,11 @@ fn push_event<T: Serialize>(
     change: T,
 ) -> Result<(), serde_json::Error> {
     let event_id = Uuid::new_v5(&decision.decision_id, format!("{}/{name}", messages.len()).as_bytes());
-    let event = Event {
-        schema: "smista.event.v1",
-        event_id,
-        decision_id: decision.decision_id,
-        message_id: &decision.message_id,
-        conversation_id: &decision.conversation_id,
-        customer_id: &decision.customer_id,
-        at: decision.decided_at,
-        change,
-    };
     messages.push(OutboxMessage {
         id: event_id.to_string(),
         destination: Destination::Events,
-        routing_key: format!("{name}.{}", decision.channel),
-        body: serde_json::to_string(&event)?,
+        routing_key: event::routing_key(decision, name),
+        body: serde_json::to_string(&Event::of(decision, event_id, change))?,
     });
     Ok(())
 }

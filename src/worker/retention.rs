@@ -1,5 +1,5 @@
 //! Forgets what is too old, hour by hour: messages after the configured days (until then a redelivery finds its decision),
-//! customers not heard from, old erasures.
+//! customers not heard from, old erasures, old counts of topics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,20 @@ use crate::telemetry::events;
 
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Purges now and every hour until `stop`.
-pub async fn run(store: Arc<dyn Store>, days: u16, stop: CancellationToken) {
+/// Purges now and every hour until `stop`: messages after so many days, counts of topics after so many hours.
+pub async fn run(store: Arc<dyn Store>, days: u16, topic_hours: Option<i64>, stop: CancellationToken) {
     loop {
+        if let Some(hours) = topic_hours {
+            let before = Utc::now() - TimeDelta::hours(hours);
+            let forgotten = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                forgotten = store.forget_topics(before) => forgotten,
+            };
+            if let Err(error) = forgotten {
+                events::PurgeFailed { error: &error.to_string() }.emit();
+            }
+        }
         let purged = tokio::select! {
             biased;
             () = stop.cancelled() => return,

@@ -86,6 +86,7 @@ pub async fn run(
     let forgetting = tokio::spawn(retention::run(
         Arc::clone(context.pipeline.store()),
         settings.inbox_days,
+        context.pipeline.topic_hours(),
         background.clone(),
     ));
     let sharing = consumer.shards().map(|shards| {

@@ -35,6 +35,7 @@ mod secrets;
 mod sharing;
 #[cfg(debug_assertions)]
 mod simulation;
+mod spikes;
 mod store;
 mod tls;
 #[cfg(feature = "torch")]

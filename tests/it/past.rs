@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 mod simulate;
+mod spikes;
 
 /// The program in a folder, without any configuration of the machine that runs the test.
 fn smista(folder: &Path, args: &[&str]) -> Output {

@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use smista::config;
 use smista::interaction::Interaction;
+use smista::journey::spikes::{Bar, Topic, hour_of};
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
 use smista::store::{
-    self, Committed, Corrected, Correction, CustomerState, Destination, Effect, Forgotten, MarkKey, Order,
-    OutboxMessage, Past, Span, Store, StoreError, Subject, Walk,
+    self, Committed, Corrected, Correction, Counted, CustomerState, Destination, Effect, Forgotten, MarkKey,
+    Order, OutboxMessage, Past, Span, Store, StoreError, Subject, Walk,
 };
 use uuid::Uuid;
 
@@ -108,7 +109,16 @@ impl Message {
                 body: r#"{"b":1, "a":"é"}"#.to_owned(),
             },
         ];
-        Effect { interaction, before, absorbed: Vec::new(), after, decision, outbox, traces: None }
+        Effect {
+            interaction,
+            before,
+            absorbed: Vec::new(),
+            after,
+            decision,
+            outbox,
+            traces: None,
+            topics: Vec::new(),
+        }
     }
 }
 
@@ -720,8 +730,11 @@ async fn nothing_is_kept_for_ever(config: &config::Store) {
     let customer = unique("c");
     let message = Message::of(&customer);
     store.resolve_customer(Some(&customer), &message.conversation, &[unique("mail")]).await.unwrap();
-    let effect = commit(&*store, &message, &customer).await;
-    let ids: Vec<String> = effect.outbox.iter().map(|row| row.id.clone()).collect();
+    let mut effect = message.effect(store.customer(&customer).await.unwrap());
+    let bar = Some(Bar { needed: 1, expected: 0.1 });
+    effect.topics = vec![Counted { topic: Topic::phrase("router"), hour: hour_of(at(0)), bar }];
+    let Committed::Spiked(spiked) = store.commit(effect.clone()).await.unwrap() else { panic!("no spike") };
+    let ids: Vec<String> = effect.outbox.iter().chain(&spiked).map(|row| row.id.clone()).collect();
     store.mark_sent(&ids, Utc::now()).await.unwrap();
     let correction = Correction {
         correction_id: Uuid::new_v4(),
@@ -746,6 +759,7 @@ async fn nothing_is_kept_for_ever(config: &config::Store) {
     let late = Utc::now() + chrono::TimeDelta::days(10_000);
     store.purge(late).await.unwrap();
     store.forget(late).await.unwrap();
+    store.forget_topics(late).await.unwrap();
     assert_eq!(tables(false).await, Vec::<String>::new(), "kept for ever");
 }
 

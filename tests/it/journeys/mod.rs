@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use smista::config::{Config, OnEngineFailure};
 use smista::interaction::{Interaction, Mode, ParseContext, parse};
-use smista::journey::Journey;
+use smista::journey::{FoldSettings, Journey};
 use smista::nlp::analyzer::{Analyzer, Model};
 use smista::nlp::engine::Engine;
 use smista::nlp::pack::PackError;
@@ -67,14 +67,19 @@ impl<'a> Teller<'a> {
         let store = smista::store::sqlite::memory().await.unwrap();
         let contacts = story.contacts.iter().enumerate();
         let means = contacts.map(|(index, told)| (story.id(index), told.means.clone())).collect();
+        let mut fold: FoldSettings = (&shared.config.journey).into();
+        if let Some(zone) = &story.time_zone {
+            fold.zone = zone.parse().unwrap();
+        }
         let pipeline = Pipeline::new(
             Arc::new(ToldAnalysis { analyzer: Arc::clone(&shared.analyzer), means }),
             Arc::clone(&store),
             Arc::clone(&shared.policy),
-            (&shared.config.journey).into(),
+            fold,
             OnEngineFailure::Hold,
         )
-        .sounding_like((&shared.config.journey.persona).into());
+        .sounding_like((&shared.config.journey.persona).into())
+        .watching(Some((&shared.config.journey.spikes).into()));
         Self { story, pipeline, store }
     }
 

@@ -67,12 +67,22 @@ fn contact(n: u64, customers: u64) -> Contact {
     }
 }
 
-/// Of a range of lengths of history: messages, time in the fold, largest state.
-#[derive(Default, Clone, Copy)]
+/// Times kept of a range, so that many messages do not fill the memory.
+const SAMPLE: usize = 50_000;
+
+/// Of a range of lengths of history: messages, times in the fold, largest state.
+#[derive(Default, Clone)]
 struct Cost {
     messages: u32,
-    took: Duration,
+    took: Vec<Duration>,
     largest: usize,
+}
+
+impl Cost {
+    fn median(&mut self) -> Duration {
+        self.took.sort_unstable();
+        self.took.get(self.took.len() / 2).copied().unwrap_or_default()
+    }
 }
 
 #[tokio::test]
@@ -95,7 +105,7 @@ async fn the_cost_of_a_message_does_not_grow_with_the_history() {
         .unwrap();
     let bound = u64::try_from(settings.max_contacts).unwrap();
     // By history: up to the bound, up to twice, beyond.
-    let mut costs = [Cost::default(); 3];
+    let mut costs: [Cost; 3] = Default::default();
     let started = Instant::now();
     let mut n = 0;
     while n < messages {
@@ -121,7 +131,9 @@ async fn the_cost_of_a_message_does_not_grow_with_the_history() {
                 _ => &mut costs[2],
             };
             cost.messages += 1;
-            cost.took += took;
+            if cost.took.len() < SAMPLE {
+                cost.took.push(took);
+            }
             cost.largest = cost.largest.max(state.len());
             assert!(folded.journey.contacts.len() <= settings.max_contacts);
             assert_eq!(folded.journey.total_contacts, before.total_contacts + 1);
@@ -137,13 +149,21 @@ async fn the_cost_of_a_message_does_not_grow_with_the_history() {
         batch.commit().await.unwrap();
         n += BATCH;
     }
-    for (name, cost) in ["up to the bound", "up to twice the bound", "beyond"].into_iter().zip(costs) {
-        let each = cost.took.checked_div(cost.messages).unwrap_or_default();
-        eprintln!("{name}: {} messages, {each:?} each, largest state {} bytes", cost.messages, cost.largest);
+    let names = ["up to the bound", "up to twice the bound", "beyond"];
+    for (name, cost) in names.into_iter().zip(&mut costs) {
+        let each = cost.median();
+        eprintln!(
+            "{name}: {} messages, median {each:?}, largest state {} bytes",
+            cost.messages, cost.largest
+        );
     }
+    let [_, mut twice, mut beyond] = costs;
+    let ratio = beyond.median().as_secs_f64() / twice.median().as_secs_f64().max(1e-9);
+    eprintln!("beyond twice the bound against up to it: {ratio:.2}");
     eprintln!("{messages} messages of {customers} customers in {:?}; {}", started.elapsed(), memory());
+    // Flat but for what a busy machine adds; histories of all lengths take turns, so it adds to both.
+    assert!(beyond.messages == 0 || ratio < 1.5, "{ratio}");
     // A text more or less in the contacts that happen to be kept.
-    let [_, twice, beyond] = costs;
     assert!(beyond.largest <= twice.largest + twice.largest / 10, "{} and {}", twice.largest, beyond.largest);
 }
 

@@ -14,6 +14,8 @@ pub struct Story {
     pub customer: Option<String>,
     /// Language of the brief, as a check that the story is what it says.
     pub language: Option<String>,
+    /// Another time zone than that of the configuration.
+    pub time_zone: Option<String>,
     #[serde(rename = "contact")]
     pub contacts: Vec<Told>,
     /// State of the customer at the end, whatever the order of arrival.

@@ -169,7 +169,7 @@ impl Store for SimulatedStore {
             .call("commit", &message, |database| {
                 let committed = database.commit(&effect, world.mistake, world.elapsed());
                 let short = match &committed {
-                    Committed::New => "new",
+                    Committed::New | Committed::Spiked(_) => "new",
                     Committed::Duplicate(..) => "duplicate",
                     Committed::Stale => "stale",
                     Committed::Erased => "erased",
