@@ -12,6 +12,27 @@ use crate::nlp::understanding::Scored;
 use crate::routing::decision::hash_json;
 
 prop_compose! {
+    /// Few kinds, subjects and values, so that many contradict each other.
+    fn any_statement()(
+        by in prop::sample::select(vec![Source::Agent, Source::Bot, Source::Site]),
+        kind in prop::sample::select(vec!["price", "price/month", "date", "yes_no"]),
+        about in prop::sample::subsequence(vec!["deliv", "islan", "insur"], 1..=3),
+        value in 0..3_u8,
+        turn in 0..2_usize,
+    ) -> Statement {
+        Statement {
+            by,
+            kind: kind.to_owned(),
+            subject: about.into_iter().map(str::to_owned).collect(),
+            value: value.to_string(),
+            text: "That is how it is.".to_owned(),
+            turn,
+            span: [0, 18],
+        }
+    }
+}
+
+prop_compose! {
     fn any_contact()(
         conversation in 0..4_u8,
         hour in 0..3000_u32,
@@ -21,7 +42,9 @@ prop_compose! {
         stage in prop::option::of(0..Stage::ALL.len()),
         signals in prop::collection::vec(0..SignalKind::ALL.len(), 0..3),
         channel in 0..Channel::ALL.len(),
-        nps in prop::option::weighted(0.2, 0..=10_u8),
+        (nps, csat) in (prop::option::weighted(0.15, 0..=10_u8), prop::option::weighted(0.1, 1..=5_u8)),
+        (ces, rating) in (prop::option::weighted(0.1, 1..=7_u8), prop::option::weighted(0.1, 1..=5_u8)),
+        stated in prop::collection::vec(any_statement(), 0..3),
         (outcome, gratitude, promise_unkept) in (0..8_u8, prop::bool::weighted(0.1), prop::bool::weighted(0.1)),
         promised in prop::bool::weighted(0.2),
         embedding in prop::collection::vec(-0.6_f32..0.6, 4),
@@ -38,10 +61,10 @@ prop_compose! {
             stage: stage.map(|index| Stage::ALL[index]),
             stage_confidence: 0.5,
             signals: signals.into_iter().map(|index| SignalKind::ALL[index]).collect(),
-            ratings: Ratings { nps, ..Ratings::default() },
+            ratings: Ratings { nps, csat, ces, rating },
             outcome: match outcome { 0 => Outcome::Resolved, 1 => Outcome::GivenUp, 2 => Outcome::Closed, _ => Outcome::None },
             answers: author == Author::Agent && !promised,
-            statements: if promised { Vec::new() } else { stated(hour) },
+            statements: stated,
             gratitude,
             promise_unkept,
             promises: if promised { vec!["We will call you tomorrow".to_owned()] } else { Vec::new() },
@@ -61,18 +84,6 @@ prop_compose! {
     ) -> (Vec<Contact>, Vec<Contact>) {
         (arrival, in_time)
     }
-}
-
-fn stated(price: u32) -> Vec<Statement> {
-    vec![Statement {
-        by: if price.is_multiple_of(2) { Source::Bot } else { Source::Agent },
-        kind: "price".to_owned(),
-        subject: vec!["deliv".to_owned()],
-        value: (price % 5).to_string(),
-        text: "Delivery costs that much.".to_owned(),
-        turn: 0,
-        span: [0, 25],
-    }]
 }
 
 fn number(mut contacts: Vec<Contact>) -> Vec<Contact> {
@@ -101,6 +112,18 @@ proptest! {
     #[test]
     fn the_order_of_arrival_does_not_matter((arrival, in_time) in any_arrival()) {
         prop_assert_eq!(all(&arrival, &settings()), all(&in_time, &settings()));
+    }
+
+    /// What the last message is told of the past is the same, too.
+    #[test]
+    fn the_last_message_sees_the_same_past((arrival, in_time) in any_arrival()) {
+        let (last, before) = in_time.split_last().unwrap();
+        let arrived: Vec<Contact> = arrival.into_iter().filter(|contact| contact != last).collect();
+        let view = |past: &[Contact]| {
+            let Folded { view, stage, goal, .. } = fold(&all(past, &settings()), last.clone(), &settings());
+            (view, stage, goal)
+        };
+        prop_assert_eq!(view(&arrived), view(before));
     }
 
     #[test]
@@ -196,6 +219,19 @@ proptest! {
         let whole = all(&in_time, &settings());
         prop_assert_eq!(&merge(&one, &other, &settings()), &whole);
         prop_assert_eq!(merge(&other, &one, &settings()), whole);
+    }
+
+    #[test]
+    fn what_comes_after_two_histories_were_put_together_takes_its_place(
+        (one, other, in_time) in two_names(), which in any::<prop::sample::Index>(),
+    ) {
+        let late = which.get(&in_time).clone();
+        let without = |contacts: Vec<Contact>| -> Vec<Contact> {
+            contacts.into_iter().filter(|contact| *contact != late).collect()
+        };
+        let (one, other) = (all(&without(one), &settings()), all(&without(other), &settings()));
+        let after = fold(&merge(&one, &other, &settings()), late.clone(), &settings()).journey;
+        prop_assert_eq!(Journey { survey_due_at: None, ..after }, all(&in_time, &settings()));
     }
 
     #[test]
