@@ -19,6 +19,8 @@ pub mod broker;
 
 pub mod worker;
 
+pub mod console;
+
 pub mod telemetry;
 
 pub mod cli;

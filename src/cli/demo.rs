@@ -18,14 +18,18 @@ use super::{Outcome, row, setup};
 use crate::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
 use crate::broker::{Broker, Outgoing, parked};
 use crate::config::Config;
+use crate::console::{Console, password};
 use crate::interaction::{Mode, ParseContext, parse};
 use crate::routing::Decision;
+use crate::store::console::{Account, ConsoleStore, Role};
 use crate::store::{Destination, Store};
 use crate::telemetry::Health;
 use crate::worker;
 
 /// Without news for so long the queues are looked at: everything may have been decided on an earlier run.
 const QUIET: Duration = Duration::from_millis(200);
+/// Who signs in to the console of a demo.
+const DEMO_ACCOUNT: &str = "demo";
 /// When the demo is broken off nobody takes what is still published: the worker is not waited for any longer.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -35,7 +39,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
     long_about = "Decide the shipped sample conversations, with everything inside this process: broker, database, engine.\n\n\
         The samples are eleven days of a made-up company's customers, in English and Italian, over every channel. They \
         pass the same worker that serves RabbitMQ.",
-    after_help = "Examples:\n  smista demo\n  smista demo --words\n  smista demo --json | jq .route\n  smista demo --samples | smista analyze"
+    after_help = "Examples:\n  smista demo\n  smista demo --words\n  smista demo --json | jq .route\n  smista demo --console\n  smista demo --samples | smista analyze"
 )]
 pub struct Args {
     /// Print decisions as JSON lines
@@ -45,11 +49,14 @@ pub struct Args {
     #[arg(long)]
     pub words: bool,
     /// Print the sample interactions themselves as JSON lines, and decide nothing
-    #[arg(long, conflicts_with_all = ["json", "words", "pace", "state"])]
+    #[arg(long, conflicts_with_all = ["json", "words", "pace", "state", "console"])]
     pub samples: bool,
     /// Wait so many milliseconds between two messages
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub pace: u64,
+    /// Then serve the supervisor's console on what was decided, until Ctrl-C; prints an address that signs in once
+    #[arg(long)]
+    pub console: bool,
     /// Keep the database in this file [default: a temporary one]
     #[arg(long, value_name = "sqlite:FILE")]
     pub state: Option<String>,
@@ -92,7 +99,8 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
         None => format!("sqlite:{}", scratch.0.join("demo.db").display()),
     };
     let loading = Instant::now();
-    let store = setup::store(&config).await?;
+    let kept = setup::console_store(&config).await?;
+    let store: Arc<dyn Store> = kept.clone();
     let pipeline = setup::pipeline(&config, Arc::clone(&store)).await?;
     let mut screen = Screen::new(&args, &samples);
     screen.opening(&pipeline, loading.elapsed())?;
@@ -116,10 +124,38 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
     stop.cancel();
     producing.abort();
     running.await.context("the worker ended early")??;
-    drop(scratch);
     shown?;
     screen.closing(took)?;
+    if args.console {
+        serve_console(&config, kept).await?;
+    }
+    drop(scratch);
     Ok(if screen.is_complete() { Outcome::Done } else { Outcome::Failed })
+}
+
+/// The console on what was decided, until Ctrl-C.
+async fn serve_console(config: &Config, store: Arc<dyn ConsoleStore>) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    super::worker::stop_on_signals(&stop)?;
+    let account = Account {
+        name: DEMO_ACCOUNT.to_owned(),
+        role: Role::Admin,
+        // Nobody knows it: the only way in is the address below.
+        password: password::hash(&password::token())?,
+        disabled: false,
+        language: String::new(),
+        created_at: chrono::Utc::now(),
+    };
+    store.add_account(&account).await?;
+    // The address printed is the one that works here, whatever a proxy would say.
+    let settings = crate::config::Console { public_url: None, ..config.console.clone() };
+    let console = Console::new(store, settings, stop);
+    let once = console.offer_once(DEMO_ACCOUNT);
+    let (address, serving) = super::console::start(console).await?;
+    let mut out = anstream::stderr();
+    writeln!(out, "\n{} http://{address}{once}", paint(style::HEADING, "Console:"))?;
+    writeln!(out, "The address signs in once, as {DEMO_ACCOUNT}. Ctrl-C ends the demo.")?;
+    serving.await.context("the console ended early")
 }
 
 /// What the worker publishes.
@@ -335,6 +371,7 @@ impl<'a> Screen<'a> {
                 "smista demo --samples > samples.jsonl",
                 "the messages as JSON lines, to change and feed to smista analyze",
             ),
+            ("smista demo --console", "the same, then the supervisor's console in a browser"),
             ("smista doctor", "what is missing to run it with RabbitMQ"),
         ] {
             writeln!(out, "  {command:38} {}", paint(style::DIM, what))?;

@@ -7,6 +7,7 @@
 pub mod analyze;
 pub mod asyncapi;
 pub mod chart;
+pub mod console;
 pub mod database;
 pub mod demo;
 pub mod doctor;
@@ -98,6 +99,7 @@ pub enum Command {
     Demo(demo::Args),
     Analyze(analyze::Args),
     Worker(worker::Args),
+    Console(console::Args),
     Parked(parked::Args),
     Policy(policy::Args),
     Replay(replay::Args),
@@ -187,6 +189,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(args, ready(false)?).await,
         Command::Analyze(args) => analyze::run(args, ready(false)?).await,
         Command::Worker(args) => worker::run(args, ready(true)?).await,
+        Command::Console(args) => console::run(args, ready(true)?).await,
         Command::Parked(args) => parked::run(args, ready(false)?).await,
         Command::Policy(args) => policy::run(args, ready(false)?).await,
         Command::Replay(args) => replay::run(args, ready(false)?).await,

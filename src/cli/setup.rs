@@ -20,6 +20,7 @@ use crate::nlp::pack::PackError;
 use crate::nlp::scripted::ScriptedEngine;
 use crate::nlp::service::{EngineHandle, EngineSettings};
 use crate::routing::{Policy, PolicyHandle};
+use crate::store::console::ConsoleStore;
 use crate::store::{self, MarkKey, Store};
 use crate::telemetry::Health;
 use crate::worker::{self, LaneContext, Pipeline};
@@ -218,7 +219,13 @@ pub fn policy(config: &Config) -> anyhow::Result<Policy> {
 
 /// Opens the configured store.
 pub async fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    store::open(&config.store).await.context(Hinted::new(
+    let store: Arc<dyn Store> = console_store(config).await?;
+    Ok(store)
+}
+
+/// The same, with what the console keeps there.
+pub async fn console_store(config: &Config) -> anyhow::Result<Arc<dyn ConsoleStore>> {
+    store::open_console(&config.store).await.context(Hinted::new(
         "the database cannot be used",
         "check store.url (or store.url_file) in smista.toml; `smista doctor` tells more",
     ))

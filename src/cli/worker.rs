@@ -56,7 +56,8 @@ pub async fn run(_args: Args, config: Config) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
+/// Stops at SIGTERM and SIGINT.
+pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let stop = stop.clone();

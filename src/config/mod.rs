@@ -36,6 +36,8 @@ pub struct Config {
     pub worker: Worker,
     /// Logs, metrics, health.
     pub telemetry: Telemetry,
+    /// The supervisor's console.
+    pub console: Console,
 }
 
 /// RabbitMQ.
@@ -380,6 +382,29 @@ pub struct Telemetry {
     pub listen: Option<String>,
 }
 
+/// The supervisor's console.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    /// Address to listen on.
+    pub listen: String,
+    /// Address as browsers see it, `https://…` behind a proxy that ends TLS: cookies are then for TLS only. None: as `listen`.
+    pub public_url: Option<String>,
+    /// A session nobody uses ends after so many minutes.
+    pub session_idle_minutes: u32,
+    /// Every session ends after so many hours.
+    pub session_hours: u32,
+    /// `en` or `it`: for accounts without a language, where the browser asks for neither.
+    pub language: String,
+}
+
+impl Console {
+    /// Whether browsers come by TLS.
+    pub fn is_secure(&self) -> bool {
+        self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
+}
+
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -477,6 +502,21 @@ impl Config {
             (0.0..=1.0).contains(&self.journey.repeat_similarity),
             "journey.repeat_similarity must lie between 0 and 1",
         );
+        check(self.console.session_idle_minutes >= 1, "console.session_idle_minutes must be at least 1");
+        check(self.console.session_hours >= 1, "console.session_hours must be at least 1");
+        check(
+            ["en", "it"].contains(&self.console.language.as_str()),
+            "console.language must be \"en\" or \"it\"",
+        );
+        check(
+            self.console.public_url.as_deref().is_none_or(|url| {
+                url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).is_some_and(|rest| {
+                    let host = rest.strip_suffix('/').unwrap_or(rest);
+                    !host.is_empty() && !host.contains(['/', '?', '#', '@', ' '])
+                })
+            }),
+            "console.public_url must be http:// or https:// with a host, and no path",
+        );
         check(self.journey.max_contacts >= 1, "journey.max_contacts must be at least 1");
         check(
             self.journey.time_zone.parse::<chrono_tz::Tz>().is_ok(),
@@ -546,8 +586,18 @@ fn is_setting(name: &str) -> bool {
 }
 
 /// The sections of the file.
-const SECTIONS: [&str; 9] =
-    ["broker", "store", "engine", "intents", "interaction", "journey", "policy", "worker", "telemetry"];
+const SECTIONS: [&str; 10] = [
+    "broker",
+    "store",
+    "engine",
+    "intents",
+    "interaction",
+    "journey",
+    "policy",
+    "worker",
+    "telemetry",
+    "console",
+];
 
 #[cfg(test)]
 mod tests {

@@ -50,10 +50,10 @@ pub(super) fn cells<const N: usize>(row: Vec<Cell>) -> Result<[Cell; N], StoreEr
 #[async_trait]
 pub(super) trait Link: Send {
     /// Runs a statement; rows changed.
-    async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StoreError>;
+    async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError>;
 
     /// Reads rows.
-    async fn rows(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError>;
+    async fn rows(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError>;
 
     /// Ends the transaction and keeps what it did. After an error it is not known whether it did.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;

@@ -3,6 +3,7 @@
 
 mod alone;
 mod attendance;
+pub mod console;
 mod correction;
 mod erasure;
 pub(crate) mod identity;
@@ -340,6 +341,14 @@ pub async fn redacted_address(config: &crate::config::Store) -> Result<String, S
 
 /// Opens the store that the configuration names and brings its schema up to date.
 pub async fn open(config: &crate::config::Store) -> Result<Arc<dyn Store>, StoreError> {
+    let store: Arc<dyn Store> = open_console(config).await?;
+    Ok(store)
+}
+
+/// The same, with what the console keeps there.
+pub async fn open_console(
+    config: &crate::config::Store,
+) -> Result<Arc<dyn console::ConsoleStore>, StoreError> {
     let url = address(config).await?;
     let url = url.as_str();
     let limit = Duration::from_secs(config.statement_timeout_s.max(1));

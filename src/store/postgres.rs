@@ -14,10 +14,11 @@ use sqlx::postgres::{
 use sqlx::query::Query;
 use sqlx::{Column, Connection, Row, TypeInfo, ValueRef};
 
+use super::StoreError;
+use super::console::ConsoleStore;
 use super::link::{Cell, Database, Link, Param, failed, is_passing, not_opened};
 use super::sql::SqlStore;
 use super::sqlite::migrator;
-use super::{Store, StoreError};
 use crate::config;
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -28,6 +29,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "alone", include_str!("../../migrations/postgres/0005_alone.sql")),
     (6, "merged", include_str!("../../migrations/postgres/0006_merged.sql")),
     (7, "topics", include_str!("../../migrations/postgres/0007_topics.sql")),
+    (8, "console", include_str!("../../migrations/postgres/0008_console.sql")),
 ];
 
 /// Between two tries to connect.
@@ -38,7 +40,7 @@ pub(super) async fn open(
     url: &str,
     config: &config::Store,
     limit: Duration,
-) -> Result<impl Store + use<>, StoreError> {
+) -> Result<impl ConsoleStore + use<>, StoreError> {
     let options = options(url, config, limit)?;
     // The pool itself would try until its time is up, and then not say what was wrong.
     let mut connection = reach(&options, limit).await?;
@@ -233,12 +235,12 @@ impl Drop for PostgresLink {
 
 #[async_trait]
 impl Link for PostgresLink {
-    async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+    async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
         let connection = self.connection()?;
         Ok(bound(sql, params).execute(&mut **connection).await.map_err(failed)?.rows_affected())
     }
 
-    async fn rows(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
+    async fn rows(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
         let connection = self.connection()?;
         read(&bound(sql, params).fetch_all(&mut **connection).await.map_err(failed)?)
     }
@@ -252,7 +254,7 @@ impl Link for PostgresLink {
     }
 }
 
-fn bound<'q>(sql: &'static str, params: &[Param<'q>]) -> Query<'q, Postgres, PgArguments> {
+fn bound<'q>(sql: &'q str, params: &[Param<'q>]) -> Query<'q, Postgres, PgArguments> {
     params.iter().fold(sqlx::query(sql), |query, param| match *param {
         Param::Text(text) => query.bind(text),
         Param::Int(int) => query.bind(int),

@@ -28,7 +28,7 @@ const PURGE_STEP: i64 = 500;
 
 /// A store on some database.
 pub(super) struct SqlStore<D> {
-    database: D,
+    pub(super) database: D,
     keep: Keep,
 }
 
@@ -61,7 +61,7 @@ impl<D: Database> SqlStore<D> {
     }
 
     /// Bounds a call in time: a database that does not answer at all raises no error of its own.
-    async fn within<T>(
+    pub(super) async fn within<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
@@ -81,7 +81,7 @@ impl<D: Database> SqlStore<D> {
         link.commit().await
     }
 
-    async fn read(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
+    pub(super) async fn read(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
         self.within(async {
             let mut link = self.database.read().await?;
             let rows = link.rows(sql, params).await?;
@@ -93,7 +93,7 @@ impl<D: Database> SqlStore<D> {
 }
 
 impl<D: Database> SqlStore<D> {
-    async fn write_one(&self, sql: &'static str, params: &[Param<'_>]) -> Result<(), StoreError> {
+    pub(super) async fn write_one(&self, sql: &str, params: &[Param<'_>]) -> Result<(), StoreError> {
         self.within(async {
             let mut link = self.database.write().await?;
             link.execute(sql, params).await?;
@@ -247,9 +247,7 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     async fn correct(&self, correction: Correction) -> Result<bool, StoreError> {
-        let (id, text) = (correction.correction_id.to_string(), json(&correction)?);
         let message = Text(&correction.message_id);
-        let at = Int(correction.corrected_at.timestamp_micros());
         self.within(async {
             let mut link = self.database.write().await?;
             let known = link.rows("SELECT message_id FROM inbox WHERE message_id = $1", &[message]).await?;
@@ -257,7 +255,7 @@ impl<D: Database> Store for SqlStore<D> {
                 link.abandon().await?;
                 return Ok(false);
             }
-            link.execute(CORRECTION, &[Text(&id), message, at, Text(&text)]).await?;
+            write_correction(&mut *link, &correction).await?;
             link.commit().await?;
             Ok(true)
         })
@@ -537,6 +535,7 @@ struct Rows {
     interaction: String,
     decision: String,
     decision_id: String,
+    review: super::console::Projection,
 }
 
 impl Rows {
@@ -547,6 +546,7 @@ impl Rows {
             interaction: json(&effect.interaction)?,
             decision: json(&effect.decision)?,
             decision_id: effect.decision.decision_id.to_string(),
+            review: super::console::Projection::of(&effect.decision, &effect.interaction),
         })
     }
 }
@@ -596,12 +596,32 @@ async fn write(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> Result<Writ
     let made_from = [Text(&rows.decision), Text(&rows.interaction), Text(&rows.before)];
     let [body, interaction, before] = made_from;
     link.execute(DECISION, &[Text(&rows.decision_id), message, at, body, interaction, before]).await?;
+    super::console::project(link, &rows.review).await?;
     for row in &effect.outbox {
-        let destination = Text(destination_name(row.destination));
-        let row = [Text(&row.id), message, destination, Text(&row.routing_key), Text(&row.body), at];
-        link.execute(OUTBOX, &row).await?;
+        write_outbox(link, &effect.decision.message_id, effect.decision.decided_at, row).await?;
     }
     Ok(Written::All(topics::count(link, effect, OUTBOX).await?))
+}
+
+/// Adds something to publish. The message's inbox row has to be there.
+pub(super) async fn write_outbox(
+    link: &mut dyn Link,
+    message: &str,
+    at: DateTime<Utc>,
+    row: &OutboxMessage,
+) -> Result<(), StoreError> {
+    let (destination, at) = (Text(destination_name(row.destination)), Int(at.timestamp_micros()));
+    let row = [Text(&row.id), Text(message), destination, Text(&row.routing_key), Text(&row.body), at];
+    link.execute(OUTBOX, &row).await?;
+    Ok(())
+}
+
+/// Keeps a correction. The message's inbox row has to be there.
+pub(super) async fn write_correction(link: &mut dyn Link, correction: &Correction) -> Result<(), StoreError> {
+    let (id, text) = (correction.correction_id.to_string(), json(correction)?);
+    let at = Int(correction.corrected_at.timestamp_micros());
+    link.execute(CORRECTION, &[Text(&id), Text(&correction.message_id), at, Text(&text)]).await?;
+    Ok(())
 }
 
 async fn decided(

@@ -15,6 +15,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Column, Row, TypeInfo, ValueRef};
 
+use super::console::ConsoleStore;
 use super::link::{Cell, Database, Link, Param, failed, not_opened};
 use super::sql::SqlStore;
 use super::{Keep, Store, StoreError};
@@ -27,6 +28,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "alone", include_str!("../../migrations/sqlite/0005_alone.sql")),
     (6, "merged", include_str!("../../migrations/sqlite/0006_merged.sql")),
     (7, "topics", include_str!("../../migrations/sqlite/0007_topics.sql")),
+    (8, "console", include_str!("../../migrations/sqlite/0008_console.sql")),
 ];
 /// Several processes may open a new file at once; the losers find it done on the next try.
 const OPEN_TRIES: u32 = 5;
@@ -43,7 +45,7 @@ pub(super) async fn open(
     connections: u32,
     limit: Duration,
     keep: Keep,
-) -> Result<impl Store + use<>, StoreError> {
+) -> Result<impl ConsoleStore + use<>, StoreError> {
     let wrong = |error: sqlx::Error| StoreError::Open(error.to_string());
     let options = SqliteConnectOptions::from_str(url)
         .map_err(wrong)?
@@ -195,11 +197,11 @@ impl Drop for Writing {
 
 #[async_trait]
 impl Link for Reading {
-    async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+    async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
         Ok(bound(sql, params).execute(&mut *self.0).await.map_err(failed)?.rows_affected())
     }
 
-    async fn rows(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
+    async fn rows(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
         read(&bound(sql, params).fetch_all(&mut *self.0).await.map_err(failed)?)
     }
 
@@ -214,12 +216,12 @@ impl Link for Reading {
 
 #[async_trait]
 impl Link for Writing {
-    async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+    async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
         let connection = self.connection()?;
         Ok(bound(sql, params).execute(&mut **connection).await.map_err(failed)?.rows_affected())
     }
 
-    async fn rows(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
+    async fn rows(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
         let connection = self.connection()?;
         read(&bound(sql, params).fetch_all(&mut **connection).await.map_err(failed)?)
     }
@@ -237,7 +239,7 @@ impl Link for Writing {
     }
 }
 
-fn bound<'q>(sql: &'static str, params: &[Param<'q>]) -> Query<'q, Sqlite, SqliteArguments<'q>> {
+fn bound<'q>(sql: &'q str, params: &[Param<'q>]) -> Query<'q, Sqlite, SqliteArguments<'q>> {
     params.iter().fold(sqlx::query(sql), |query, param| match *param {
         Param::Text(text) => query.bind(text),
         Param::Int(int) => query.bind(int),

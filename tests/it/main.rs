@@ -4,6 +4,7 @@
 #[cfg(feature = "torch")]
 mod accuracy;
 mod cli;
+mod console;
 mod support;
 
 mod broker;

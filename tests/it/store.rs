@@ -11,6 +11,7 @@ use smista::interaction::Interaction;
 use smista::journey::spikes::{Bar, Topic, hour_of};
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
+use smista::store::console::{Access, Act, Note};
 use smista::store::{
     self, Committed, Corrected, Correction, Counted, CustomerState, Destination, Effect, Forgotten, MarkKey,
     Order, OutboxMessage, Past, Span, Store, StoreError, Subject, Walk,
@@ -724,9 +725,10 @@ async fn a_newer_schema_is_refused() {
 /// A table that nobody empties grows for ever. The tables are asked of the database: a new one has to be filled here, and
 /// to be empty once everything in it is too old.
 async fn nothing_is_kept_for_ever(config: &config::Store) {
-    /// Nobody's data: what has been migrated, and which workers are there.
-    const OTHERS: [&str; 2] = ["_sqlx_migrations", "workers"];
-    let store = store::open(config).await.unwrap();
+    /// Nobody's data: what has been migrated, which workers are there, who may use the console.
+    const OTHERS: [&str; 5] =
+        ["_sqlx_migrations", "workers", "console_accounts", "console_sessions", "console_views"];
+    let store = store::open_console(config).await.unwrap();
     let customer = unique("c");
     let message = Message::of(&customer);
     store.resolve_customer(Some(&customer), &message.conversation, &[unique("mail")]).await.unwrap();
@@ -747,6 +749,10 @@ async fn nothing_is_kept_for_ever(config: &config::Store) {
         note: None,
     };
     assert!(store.correct(correction).await.unwrap());
+    let note = Note { at: at(1), account: "ada".to_owned(), act: Act::Comment, text: "seen".to_owned() };
+    assert!(store.note(&message.conversation, &note).await.unwrap());
+    let conversation_id = message.conversation.clone();
+    store.saw(&Access { at: at(1), account: "ada".to_owned(), conversation_id }).await.unwrap();
     store.begin_alone(&message.id, "w1").await.unwrap();
     let erased = Subject { customer: Some(unique("c")), identities: Vec::new() };
     store.erase(&erased, &mark_key(), Some(Utc::now())).await.unwrap();

@@ -1,0 +1,93 @@
+//! The supervisor's console: server-rendered pages over what the workers store. It reads the store and writes notes,
+//! corrections, accounts and sessions; it decides nothing. What a page shows is redacted text, escaped by the template.
+
+mod access;
+mod assets;
+mod conversation;
+mod fault;
+pub mod guard;
+mod live;
+mod pages;
+pub mod password;
+mod query;
+mod queue;
+pub mod routes;
+mod sign_in;
+mod throttle;
+mod words;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::store::console::ConsoleStore;
+
+pub use words::Language;
+
+/// Why it could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// The address does not parse or is taken.
+    #[error("console.listen {address} cannot be opened: {source}")]
+    Listen {
+        /// As configured.
+        address: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// What every page has.
+pub struct Console {
+    store: Arc<dyn ConsoleStore>,
+    config: config::Console,
+    live: live::Live,
+    throttle: throttle::Throttle,
+    passwords: password::Passwords,
+    /// A sign-in without password, good once: its token's hash and the account.
+    once: Mutex<Option<(String, String)>>,
+    stop: CancellationToken,
+}
+
+impl Console {
+    /// Over a store.
+    pub fn new(store: Arc<dyn ConsoleStore>, config: config::Console, stop: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            config,
+            live: live::Live::new(),
+            throttle: throttle::Throttle::default(),
+            passwords: password::Passwords::default(),
+            once: Mutex::new(None),
+            stop,
+        })
+    }
+
+    /// The path of a sign-in for an account that works once, in this process only.
+    pub fn offer_once(&self, account: &str) -> String {
+        let token = password::token();
+        let mut once = self.once.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *once = Some((password::digest(&token), account.to_owned()));
+        format!("/sign-in/once/{token}")
+    }
+}
+
+/// Serves until the console's token says to stop; returns the address that was bound (for port 0) and what ends with it.
+pub async fn serve(console: Arc<Console>) -> Result<(SocketAddr, tokio::task::JoinHandle<()>), ConsoleError> {
+    let address = console.config.listen.clone();
+    let fault = |source| ConsoleError::Listen { address: address.clone(), source };
+    let listener = tokio::net::TcpListener::bind(&address).await.map_err(fault)?;
+    let bound = listener.local_addr().map_err(fault)?;
+    let (stop, app) = (console.stop.clone(), routes::router(&console));
+    tokio::spawn(live::watch(Arc::clone(&console)));
+    let serving = tokio::spawn(async move {
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            crate::telemetry::events::HttpStopped { error: &error.to_string() }.emit();
+        }
+    });
+    Ok((bound, serving))
+}

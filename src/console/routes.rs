@@ -1,0 +1,116 @@
+//! Every route with the lowest role that may use it: the router is built from this table, and so is the test that walks it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::response::Redirect;
+use axum::routing::{MethodRouter, get, post};
+
+use super::guard::{self, Guard};
+use super::{Console, access, assets, conversation, fault::Fault, live, queue, sign_in};
+use crate::store::console::Role;
+
+/// What a route leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// To the queue.
+    Home,
+    /// The form of the sign-in.
+    SignInForm,
+    /// A sign-in.
+    SignIn,
+    /// A sign-in that works once.
+    Once,
+    /// The end of a session.
+    SignOut,
+    /// Style sheet, script, icon.
+    Asset,
+    /// The review queue.
+    Queue,
+    /// Keep or forget a filter.
+    View,
+    /// News as server-sent events.
+    Live,
+    /// A conversation.
+    Conversation,
+    /// Assign, resolve, reopen, comment.
+    Act,
+    /// Confirm or correct.
+    Correct,
+    /// The language of the pages.
+    Language,
+    /// Who saw what.
+    Access,
+}
+
+/// A route.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// GET or POST.
+    pub method: Method,
+    /// As axum writes it.
+    pub path: &'static str,
+    /// What it leads to.
+    pub page: Page,
+    /// Who may; none for everybody.
+    pub lowest: Option<Role>,
+}
+
+const fn route(method: Method, path: &'static str, page: Page, lowest: Option<Role>) -> Route {
+    Route { method, path, page, lowest }
+}
+
+/// Every route there is.
+pub const ROUTES: &[Route] = &[
+    route(Method::GET, "/", Page::Home, Some(Role::Viewer)),
+    route(Method::GET, "/sign-in", Page::SignInForm, None),
+    route(Method::POST, "/sign-in", Page::SignIn, None),
+    route(Method::GET, "/sign-in/once/{token}", Page::Once, None),
+    route(Method::POST, "/sign-out", Page::SignOut, Some(Role::Viewer)),
+    route(Method::GET, "/assets/{name}", Page::Asset, None),
+    route(Method::GET, "/queue", Page::Queue, Some(Role::Viewer)),
+    route(Method::POST, "/views", Page::View, Some(Role::Viewer)),
+    route(Method::GET, "/live", Page::Live, Some(Role::Viewer)),
+    route(Method::GET, "/conversation/{id}", Page::Conversation, Some(Role::Viewer)),
+    route(Method::POST, "/conversation/{id}/act", Page::Act, Some(Role::Supervisor)),
+    route(Method::POST, "/conversation/{id}/correct", Page::Correct, Some(Role::Supervisor)),
+    route(Method::POST, "/language", Page::Language, Some(Role::Viewer)),
+    route(Method::GET, "/access", Page::Access, Some(Role::Admin)),
+];
+
+/// The console's router.
+pub fn router(console: &Arc<Console>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let guard = Guard { console: Arc::clone(console), lowest: route.lowest };
+        let handler = handler(route.page).layer(from_fn_with_state(guard, guard::guard));
+        router = router.route(route.path, handler);
+    }
+    let anybody = Guard { console: Arc::clone(console), lowest: None };
+    let nothing = get(|| async { Fault::NotFound }).layer(from_fn_with_state(anybody, guard::guard));
+    router
+        .fallback_service(nothing.with_state(Arc::clone(console)))
+        .layer(from_fn_with_state(Arc::clone(console), guard::headers))
+        .with_state(Arc::clone(console))
+}
+
+fn handler(page: Page) -> MethodRouter<Arc<Console>> {
+    match page {
+        Page::Home => get(|| async { Redirect::to("/queue") }),
+        Page::SignInForm => get(sign_in::form),
+        Page::SignIn => post(sign_in::sign_in),
+        Page::Once => get(sign_in::once),
+        Page::SignOut => post(sign_in::sign_out),
+        Page::Asset => get(assets::asset),
+        Page::Queue => get(queue::page),
+        Page::View => post(queue::keep_view),
+        Page::Live => get(live::events),
+        Page::Conversation => get(conversation::page),
+        Page::Act => post(conversation::act),
+        Page::Correct => post(conversation::correct),
+        Page::Language => post(sign_in::language),
+        Page::Access => get(access::page),
+    }
+}

@@ -1,0 +1,343 @@
+//! The console's side of the store: which statements run in which transaction.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::filter::Statement;
+use super::review::{self, COLUMNS};
+use super::{
+    Access, Account, Act, ConsoleStore, Correction, Cursor, Expired, Filter, Item, MESSAGES, News, Note,
+    OutboxMessage, Projection, Reviewed, Role, Session, StoreError, project,
+};
+use crate::interaction::Interaction;
+use crate::routing::Decision;
+use crate::store::link::Param::{self, Int, Text};
+use crate::store::link::{Cell, Database, Link, cells};
+use crate::store::sql::{self, SqlStore, parsed};
+
+const ACCOUNT: &str = "account, role, password, disabled, language, created_at";
+
+#[async_trait]
+impl<D: Database> ConsoleStore for SqlStore<D> {
+    async fn add_account(&self, account: &Account) -> Result<bool, StoreError> {
+        let sql = "INSERT INTO console_accounts (account, role, password, disabled, language, created_at) \
+            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account) DO NOTHING";
+        self.changed(sql, &written(account)).await
+    }
+
+    async fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {
+        let sql = format!("SELECT {ACCOUNT} FROM console_accounts WHERE account = $1");
+        self.read(&sql, &[Text(name)]).await?.into_iter().next().map(account).transpose()
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        let sql = format!("SELECT {ACCOUNT} FROM console_accounts ORDER BY account");
+        self.read(&sql, &[]).await?.into_iter().map(account).collect()
+    }
+
+    async fn change_account(&self, account: &Account) -> Result<bool, StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let sql = "UPDATE console_accounts SET role = $2, password = $3, disabled = $4, language = $5, \
+                created_at = $6 WHERE account = $1";
+            let changed = link.execute(sql, &written(account)).await?;
+            link.execute("DELETE FROM console_sessions WHERE account = $1", &[Text(&account.name)]).await?;
+            link.commit().await?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    async fn set_language(&self, account: &str, language: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE console_accounts SET language = $2 WHERE account = $1";
+        self.write_one(sql, &[Text(account), Text(language)]).await
+    }
+
+    async fn begin_session(
+        &self,
+        token: &str,
+        account: &str,
+        at: DateTime<Utc>,
+        expired: Expired,
+    ) -> Result<(), StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let old = "DELETE FROM console_sessions WHERE created_at < $1 OR seen_at < $2";
+            let before = [Int(expired.created.timestamp_micros()), Int(expired.seen.timestamp_micros())];
+            link.execute(old, &before).await?;
+            let sql =
+                "INSERT INTO console_sessions (token, account, created_at, seen_at) VALUES ($1, $2, $3, $3)";
+            link.execute(sql, &[Text(token), Text(account), Int(at.timestamp_micros())]).await?;
+            link.commit().await
+        })
+        .await
+    }
+
+    async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {
+        let sql = "SELECT a.account, a.role, a.password, a.disabled, a.language, a.created_at, \
+                s.created_at, s.seen_at \
+            FROM console_sessions s JOIN console_accounts a ON a.account = s.account WHERE s.token = $1";
+        let Some(mut row) = self.read(sql, &[Text(token)]).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let [created, seen]: [Cell; 2] = cells(row.split_off(row.len().saturating_sub(2)))?;
+        Ok(Some(Session {
+            account: account(row)?,
+            created_at: review::time(&created)?,
+            seen_at: review::time(&seen)?,
+        }))
+    }
+
+    async fn touch_session(&self, token: &str, at: DateTime<Utc>) -> Result<(), StoreError> {
+        let sql = "UPDATE console_sessions SET seen_at = $2 WHERE token = $1";
+        self.write_one(sql, &[Text(token), Int(at.timestamp_micros())]).await
+    }
+
+    async fn end_session(&self, token: &str) -> Result<(), StoreError> {
+        self.write_one("DELETE FROM console_sessions WHERE token = $1", &[Text(token)]).await
+    }
+
+    async fn queue(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Vec<Item>, StoreError> {
+        let statement = Statement::page(filter, after, limit);
+        self.read(&statement.sql, &statement.params()).await?.into_iter().map(review::item).collect()
+    }
+
+    async fn queue_count(&self, filter: &Filter, most: u32) -> Result<u64, StoreError> {
+        let statement = Statement::count(filter, most);
+        let rows = self.read(&statement.sql, &statement.params()).await?;
+        let [count] = cells(rows.into_iter().next().unwrap_or_default())?;
+        Ok(u64::try_from(count.int()?).unwrap_or(0))
+    }
+
+    async fn news(&self, since: DateTime<Utc>, limit: u32) -> Result<Vec<News>, StoreError> {
+        let sql = "SELECT conversation_id, decided_at FROM review \
+            WHERE listed = 1 AND decided_at > $1 ORDER BY decided_at LIMIT $2";
+        let rows = self.read(sql, &[Int(since.timestamp_micros()), Int(limit.into())]).await?;
+        rows.into_iter()
+            .map(|row| {
+                let [conversation, at] = cells(row)?;
+                Ok(News { conversation_id: conversation.text()?, decided_at: at.int()? })
+            })
+            .collect()
+    }
+
+    async fn conversation(&self, conversation: &str) -> Result<Option<Reviewed>, StoreError> {
+        self.within(async {
+            let mut link = self.database.read().await?;
+            let found = reviewed(&mut *link, conversation).await?;
+            link.abandon().await?;
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn note(&self, conversation: &str, note: &Note) -> Result<bool, StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let known = "SELECT 1 FROM review WHERE conversation_id = $1";
+            if link.rows(known, &[Text(conversation)]).await?.is_empty() {
+                link.abandon().await?;
+                return Ok(false);
+            }
+            add_note(&mut *link, conversation, note).await?;
+            link.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn correct_with(
+        &self,
+        conversation: &str,
+        correction: &Correction,
+        note: &Note,
+        outbox: &[OutboxMessage],
+    ) -> Result<bool, StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let known = "SELECT 1 FROM review_messages WHERE message_id = $1 AND conversation_id = $2";
+            let named = [Text(&correction.message_id), Text(conversation)];
+            if link.rows(known, &named).await?.is_empty() {
+                link.abandon().await?;
+                return Ok(false);
+            }
+            sql::write_correction(&mut *link, correction).await?;
+            add_note(&mut *link, conversation, note).await?;
+            for message in outbox {
+                sql::write_outbox(&mut *link, &correction.message_id, correction.corrected_at, message)
+                    .await?;
+            }
+            link.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn saw(&self, access: &Access) -> Result<(), StoreError> {
+        let id = Uuid::new_v4().to_string();
+        let sql =
+            "INSERT INTO console_access (access_id, conversation_id, at, account) VALUES ($1, $2, $3, $4)";
+        let (conversation, at) = (Text(&access.conversation_id), Int(access.at.timestamp_micros()));
+        self.write_one(sql, &[Text(&id), conversation, at, Text(&access.account)]).await
+    }
+
+    async fn accesses(&self, limit: u32) -> Result<Vec<Access>, StoreError> {
+        let sql = "SELECT at, account, conversation_id FROM console_access ORDER BY at DESC LIMIT $1";
+        let rows = self.read(sql, &[Int(limit.into())]).await?;
+        rows.into_iter()
+            .map(|row| {
+                let [at, account, conversation] = cells(row)?;
+                let (at, account) = (review::time(&at)?, account.text()?);
+                Ok(Access { at, account, conversation_id: conversation.text()? })
+            })
+            .collect()
+    }
+
+    async fn index(&self, decision: &Decision, interaction: &Interaction) -> Result<(), StoreError> {
+        let row = Projection::of(decision, interaction);
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let known = "SELECT 1 FROM inbox WHERE message_id = $1";
+            // It may have been purged or erased in between.
+            if !link.rows(known, &[Text(&decision.message_id)]).await?.is_empty() {
+                project(&mut *link, &row).await?;
+            }
+            link.commit().await
+        })
+        .await
+    }
+
+    async fn keep_view(&self, account: &str, name: &str, query: &str) -> Result<(), StoreError> {
+        if query.is_empty() {
+            let sql = "DELETE FROM console_views WHERE account = $1 AND name = $2";
+            return self.write_one(sql, &[Text(account), Text(name)]).await;
+        }
+        let sql = "INSERT INTO console_views (account, name, query) VALUES ($1, $2, $3) \
+            ON CONFLICT (account, name) DO UPDATE SET query = excluded.query";
+        self.write_one(sql, &[Text(account), Text(name), Text(query)]).await
+    }
+
+    async fn views(&self, account: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT name, query FROM console_views WHERE account = $1 ORDER BY name";
+        let rows = self.read(sql, &[Text(account)]).await?;
+        rows.into_iter()
+            .map(|row| {
+                let [name, query] = cells(row)?;
+                Ok((name.text()?, query.text()?))
+            })
+            .collect()
+    }
+}
+
+impl<D: Database> SqlStore<D> {
+    async fn changed(&self, sql: &str, params: &[Param<'_>]) -> Result<bool, StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let changed = link.execute(sql, params).await?;
+            link.commit().await?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+}
+
+fn written(account: &Account) -> [Param<'_>; 6] {
+    [
+        Text(&account.name),
+        Text(account.role.as_str()),
+        Text(&account.password),
+        Int(account.disabled.into()),
+        Text(&account.language),
+        Int(account.created_at.timestamp_micros()),
+    ]
+}
+
+fn account(row: Vec<Cell>) -> Result<Account, StoreError> {
+    let [name, role, password, disabled, language, created_at] = cells(row)?;
+    let role = role.text()?;
+    Ok(Account {
+        name: name.text()?,
+        role: Role::from_name(&role).ok_or_else(|| StoreError::Corrupt(format!("unknown role {role}")))?,
+        password: password.text()?,
+        disabled: disabled.int()? != 0,
+        language: language.text()?,
+        created_at: review::time(&created_at)?,
+    })
+}
+
+async fn add_note(link: &mut dyn Link, conversation: &str, note: &Note) -> Result<(), StoreError> {
+    let id = Uuid::new_v4().to_string();
+    let sql = "INSERT INTO review_notes (note_id, conversation_id, at, account, kind, text) \
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    let (at, kind) = (Int(note.at.timestamp_micros()), Text(note.act.as_str()));
+    let row = [Text(&id), Text(conversation), at, Text(&note.account), kind, Text(&note.text)];
+    link.execute(sql, &row).await?;
+    let (sql, text) = match note.act {
+        Act::Comment | Act::Correct => return Ok(()),
+        Act::Assign => (
+            "UPDATE review SET status = 'assigned', done = 0, assignee = $2 WHERE conversation_id = $1",
+            Some(&note.text),
+        ),
+        Act::Resolve => ("UPDATE review SET status = 'resolved', done = 1 WHERE conversation_id = $1", None),
+        Act::Reopen => ("UPDATE review SET status = 'reopened', done = 0 WHERE conversation_id = $1", None),
+    };
+    let params: Vec<_> = [Text(conversation)].into_iter().chain(text.map(|text| Text(text))).collect();
+    link.execute(sql, &params).await?;
+    Ok(())
+}
+
+const MESSAGES_OF: &str = "SELECT d.interaction, d.decision FROM review_messages r \
+    JOIN inbox i ON i.message_id = r.message_id JOIN decisions d ON d.decision_id = i.decision_id \
+    WHERE r.conversation_id = $1 ORDER BY r.decided_at DESC, r.message_id DESC LIMIT $2";
+
+const NOTES_OF: &str =
+    "SELECT at, account, kind, text FROM review_notes WHERE conversation_id = $1 ORDER BY at, note_id";
+
+const CORRECTIONS_OF: &str = "SELECT c.correction FROM review_messages r \
+    JOIN corrections c ON c.message_id = r.message_id WHERE r.conversation_id = $1 \
+    ORDER BY c.corrected_at, c.correction_id";
+
+/// Conversations whose latest message is the same customer's, by whom a message is today.
+const OTHERS_OF: &str = "FROM review WHERE conversation_id <> $1 AND message_id IN \
+    (SELECT message_id FROM inbox WHERE customer IN \
+        (SELECT i.customer FROM review r JOIN inbox i ON i.message_id = r.message_id WHERE r.conversation_id = $1)) \
+    ORDER BY decided_at DESC, conversation_id LIMIT 50";
+
+async fn reviewed(link: &mut dyn Link, conversation: &str) -> Result<Option<Reviewed>, StoreError> {
+    let id = [Text(conversation)];
+    let sql = format!("SELECT {COLUMNS} FROM review WHERE conversation_id = $1");
+    let Some(item) = link.rows(&sql, &id).await?.into_iter().next() else { return Ok(None) };
+    let item = review::item(item)?;
+    let mut messages: Vec<(Interaction, Decision)> = link
+        .rows(MESSAGES_OF, &[Text(conversation), Int(MESSAGES.into())])
+        .await?
+        .into_iter()
+        .map(|row| {
+            let [interaction, decision] = cells(row)?;
+            Ok((parsed(interaction)?, parsed(decision)?))
+        })
+        .collect::<Result<_, StoreError>>()?;
+    messages.sort_by_key(|(interaction, decision)| (interaction.sent_at, decision.decided_at));
+    let notes = link.rows(NOTES_OF, &id).await?.into_iter().map(note).collect::<Result<_, _>>()?;
+    let corrections = link.rows(CORRECTIONS_OF, &id).await?;
+    let corrections = corrections
+        .into_iter()
+        .map(|row| cells(row).and_then(|[correction]| parsed(correction)))
+        .collect::<Result<_, _>>()?;
+    let others = link.rows(&format!("SELECT {COLUMNS} {OTHERS_OF}"), &id).await?;
+    let others = others.into_iter().map(review::item).collect::<Result<_, _>>()?;
+    Ok(Some(Reviewed { item, messages, notes, corrections, others }))
+}
+
+fn note(row: Vec<Cell>) -> Result<Note, StoreError> {
+    let [at, account, kind, text] = cells(row)?;
+    let kind = kind.text()?;
+    let act = Act::from_name(&kind).ok_or_else(|| StoreError::Corrupt(format!("unknown note {kind}")))?;
+    Ok(Note { at: review::time(&at)?, account: account.text()?, act, text: text.text()? })
+}
