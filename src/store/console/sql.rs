@@ -140,7 +140,7 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
     async fn note(&self, conversation: &str, note: &Note) -> Result<bool, StoreError> {
         self.within(async {
             let mut link = self.database.write().await?;
-            let known = "SELECT 1 FROM review WHERE conversation_id = $1";
+            let known = "SELECT conversation_id FROM review WHERE conversation_id = $1";
             if link.rows(known, &[Text(conversation)]).await?.is_empty() {
                 link.abandon().await?;
                 return Ok(false);
@@ -161,7 +161,8 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
     ) -> Result<bool, StoreError> {
         self.within(async {
             let mut link = self.database.write().await?;
-            let known = "SELECT 1 FROM review_messages WHERE message_id = $1 AND conversation_id = $2";
+            let known =
+                "SELECT message_id FROM review_messages WHERE message_id = $1 AND conversation_id = $2";
             let named = [Text(&correction.message_id), Text(conversation)];
             if link.rows(known, &named).await?.is_empty() {
                 link.abandon().await?;
@@ -203,7 +204,7 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
         let row = Projection::of(decision, interaction);
         self.within(async {
             let mut link = self.database.write().await?;
-            let known = "SELECT 1 FROM inbox WHERE message_id = $1";
+            let known = "SELECT message_id FROM inbox WHERE message_id = $1";
             // It may have been purged or erased in between.
             if !link.rows(known, &[Text(&decision.message_id)]).await?.is_empty() {
                 project(&mut *link, &row).await?;
