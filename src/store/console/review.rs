@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn urgency_puts_levels_first_then_what_is_due() {
-        let at = |seconds| DateTime::from_timestamp(1_780_000_000 + seconds, 0);
+        let at = |seconds: i64| DateTime::from_timestamp(1_780_000_000 + seconds, 0);
         let order = [
             urgency(Level::Urgent, at(60)),
             urgency(Level::Urgent, at(120)),

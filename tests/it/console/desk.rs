@@ -206,6 +206,7 @@ pub async fn decide(store: &dyn ConsoleStore, said: &Said) {
         outbox: Vec::<OutboxMessage>::new(),
         decision,
         traces: None,
+        topics: Vec::new(),
     };
     assert_eq!(store.commit(effect).await.unwrap(), Committed::New);
 }
