@@ -210,8 +210,17 @@ async fn a_customer_leaves_everything(stage: Arc<Stage>, store_url: Option<&str>
     drop(store);
 
     // A walk that finds nothing proves nothing unless it has found it all before.
-    let everywhere =
-        ["corrections", "customers", "decisions", "identities", "inbox", "outbox"].map(str::to_owned);
+    let everywhere = [
+        "corrections",
+        "customers",
+        "decisions",
+        "identities",
+        "inbox",
+        "outbox",
+        "review",
+        "review_messages",
+    ]
+    .map(str::to_owned);
     assert_eq!(tables_with(url, &anna.names()).await, BTreeSet::from(everywhere.clone()));
     let full = BTreeSet::from([parked.clone(), unrouted.clone()]);
     assert_eq!(queues_with(&stage, &anna.names()).await, full);
