@@ -127,11 +127,14 @@ fn fit(args: &FitArgs, config: &Config) -> anyhow::Result<Outcome> {
     let own: Vec<usize> = (0..sheet.rows.len()).collect();
     let (generic, vectors) = (vectors.select(&generic), vectors.select(&own));
     let classes: Vec<Option<usize>> = sheet.rows.iter().map(|row| row.class).collect();
+    let told: Vec<&str> = sheet.rows.iter().map(|row| row.text.as_str()).collect();
     let task = Task {
         labels: &sheet.labels,
         vectors: &vectors,
         classes: &classes,
         background: &generic,
+        texts: &told,
+        background_texts: &outside,
         pack: &model.version,
         seed: SEED,
     };

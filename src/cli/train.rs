@@ -1,5 +1,5 @@
 //! `smista train`: makes a model pack from a base encoder, sentence pairs, public data and the project's examples, in
-//! three stages that each leave a folder for the next.
+//! stages that each leave a folder for the next.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -18,12 +18,12 @@ use crate::training::examples::{Example, read_folder};
 use crate::training::promote::{self, Verdict};
 use crate::training::recipe::Recipe;
 use crate::training::tune::{self, Own};
-use crate::training::{Progress, align, pack};
+use crate::training::{Progress, align, pack, settle};
 
 /// Train the model pack.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  smista train align --data ~/smista-data --base ~/.cache/smista/all-minilm-l6-v2\n  smista train tune --data ~/smista-data\n  smista train pack --output target/candidate\n  smista train promote --candidate target/candidate --current models/core"
+    after_help = "Examples:\n  smista train align --data ~/smista-data --base ~/.cache/smista/all-minilm-l6-v2\n  smista train tune --data ~/smista-data\n  smista train settle --data ~/smista-data\n  smista train pack --output target/candidate\n  smista train promote --candidate target/candidate --current models/core"
 )]
 pub struct Args {
     /// What is trained on and how
@@ -67,6 +67,13 @@ pub enum Stage {
         /// Learn from the supervisors' corrections in the store of the configuration too
         #[arg(long)]
         corrections: bool,
+    },
+    /// Bring Italian back to where the tuned encoder has English
+    #[command(after_help = "Example:\n  smista train settle --data ~/smista-data")]
+    Settle {
+        /// Folder of the sentence pairs
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
     },
     /// Calibrate on the development examples and write the pack
     #[command(after_help = "Example:\n  smista train pack --output target/candidate")]
@@ -123,7 +130,7 @@ fn stage(args: &Args, corrections: &Corrections) -> anyhow::Result<Outcome> {
     if args.threads > 0 {
         tch::set_num_threads(i32::try_from(args.threads).context("--threads is too large")?);
     }
-    let (aligned, tuned) = (args.work.join("aligned"), args.work.join("tuned"));
+    let [aligned, tuned, settled] = ["aligned", "tuned", "settled"].map(|stage| args.work.join(stage));
     match &args.stage {
         Stage::Align { data, base } => {
             let italian = tune::training_texts(&examples, "it");
@@ -146,7 +153,20 @@ fn stage(args: &Args, corrections: &Corrections) -> anyhow::Result<Outcome> {
             }
             anstream::eprintln!("tuned in {} steps; written to {}", result.steps, tuned.display());
         }
-        Stage::Pack { output } => write_pack(&recipe, &examples, &aligned, &tuned, output)?,
+        Stage::Settle { data } => {
+            let mut show = show("settle");
+            let result = settle::run(&recipe, data, &examples, &tuned, &settled, &mut show)?;
+            anstream::eprintln!(
+                "settled: retrieval {:.3} (before {:.3}); written to {}",
+                result.settled.unwrap_or_default(),
+                result.retrieval,
+                settled.display()
+            );
+        }
+        Stage::Pack { output } => {
+            let last = if recipe.settle.is_some() { &settled } else { &tuned };
+            write_pack(&recipe, &examples, &aligned, last, output)?;
+        }
         Stage::Promote { candidate, current, dry_run, .. } => {
             let verdict = promote::compare(&examples, &corrections.held_back, current, candidate)?;
             return decide(&verdict, current, candidate, *dry_run);

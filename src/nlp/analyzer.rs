@@ -166,10 +166,10 @@ impl Analyzer {
             let own = parts.get(piece.windows.clone()).unwrap_or_default();
             piece.score = mean_score(own);
         }
-        let custom = self
-            .custom
-            .as_ref()
-            .map(|(custom, mode)| (custom.answer(&features(&merged.embedding, &merged.inner)), *mode));
+        let custom = self.custom.as_ref().map(|(custom, mode)| {
+            let vector = features(&merged.embedding, &merged.inner);
+            (custom.answer(&vector, &reading.document), *mode)
+        });
         let mut found = understand(interaction, &reading, merged, &places, &pieces);
         if let Some((answer, mode)) = custom {
             together(&mut found, scored(answer.intents), mode);

@@ -2,6 +2,7 @@
 //! sentence vector. Reads and writes plain numbers; no tensor runtime here.
 
 mod weights;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,8 @@ use weights::{check_shapes, decode, dot, encode};
 pub const MANIFEST: &str = "intents.toml";
 /// The weights' file name.
 pub const WEIGHTS: &str = "intents.safetensors";
-/// The format this program writes and reads.
-pub const FORMAT: u32 = 1;
+/// The format this program writes. It reads the first one too, which knew no words.
+pub const FORMAT: u32 = 2;
 /// A further intent counts from this share of the probability.
 const SECONDARY: f32 = 0.3;
 
@@ -26,7 +27,7 @@ const SECONDARY: f32 = 0.3;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Format of this file; 1.
+    /// Format of this file; 2, or 1 without words.
     pub format: u32,
     /// Version of the model pack whose sentence vectors the intents were fitted on.
     pub pack: String,
@@ -180,9 +181,9 @@ impl CustomIntents {
             .map_err(|source| CustomError::File { path: path.clone(), source })?;
         let content = |reason: String| CustomError::Content { path: path.clone(), reason };
         let manifest: Manifest = toml::from_str(&text).map_err(|error| content(error.to_string()))?;
-        if manifest.format != FORMAT {
+        if !(1..=FORMAT).contains(&manifest.format) {
             return Err(content(format!(
-                "format {} is unknown; this program reads {FORMAT}",
+                "format {} is unknown; this program reads 1 to {FORMAT}",
                 manifest.format
             )));
         }
@@ -219,20 +220,19 @@ impl CustomIntents {
         std::fs::write(&manifest, text).map_err(failed(&manifest))
     }
 
-    /// What they say of a sentence vector; a vector of another length is outside.
-    pub fn answer(&self, vector: &[f32]) -> Answer {
+    /// What they say of a sentence vector and its text; a vector of another length is outside.
+    pub fn answer(&self, vector: &[f32], text: &str) -> Answer {
         let size = self.weights.centre.len();
         if vector.len() != size || size == 0 {
             return Answer { intents: Vec::new(), confidence: 0.0 };
         }
-        let logits = self
-            .weights
-            .weights
-            .chunks(size)
-            .zip(&self.weights.bias)
-            .map(|(row, bias)| dot(row, vector) + bias);
+        let rows = self.weights.weights.chunks(size).zip(&self.weights.bias);
+        let mut logits: Vec<f32> = rows.map(|(row, bias)| dot(row, vector) + bias).collect();
+        if let Some(words) = &self.weights.words {
+            words.add_to(text, &mut logits);
+        }
         let mut ranked: Vec<(usize, f32)> =
-            logits.map(|logit| logit / self.manifest.temperature).enumerate().collect();
+            logits.into_iter().map(|logit| logit / self.manifest.temperature).enumerate().collect();
         let top = ranked.iter().map(|(_, logit)| *logit).fold(f32::NEG_INFINITY, f32::max);
         ranked.iter_mut().for_each(|(_, value)| *value = (*value - top).exp());
         let sum: f32 = ranked.iter().map(|(_, value)| value).sum();
@@ -278,6 +278,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::words::Words;
     use super::*;
 
     /// Two intents along the axes of a plane.
@@ -300,6 +301,7 @@ mod tests {
             centre: vec![0.0; 2],
             directions: one.clone(),
             homes: one,
+            words: None,
         };
         CustomIntents::new(manifest, weights).unwrap()
     }
@@ -308,16 +310,16 @@ mod tests {
     fn near_texts_are_answered_and_far_or_torn_ones_are_not() {
         let intents = plane(0.5);
         let names = |vector: &[f32]| {
-            intents.answer(vector).intents.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+            intents.answer(vector, "").intents.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
         assert_eq!(names(&[1.0, 0.0]), ["left"]);
         assert_eq!(names(&[0.1, 0.9]), ["up"]);
         assert!(names(&[0.7, 0.7]).is_empty(), "as much the one as the other");
         assert!(names(&[-1.0, -0.2]).is_empty(), "away from both");
         assert!(names(&[1.0]).is_empty(), "not a vector of this encoder");
-        let sure = intents.answer(&[1.0, 0.0]).confidence;
+        let sure = intents.answer(&[1.0, 0.0], "").confidence;
         assert!((sure - 0.880_797).abs() < 1e-4, "temperature 0.5 doubles the logits: {sure}");
-        assert!(intents.answer(&[-1.0, -0.2]).confidence > 0.9, "sure that it is outside");
+        assert!(intents.answer(&[-1.0, -0.2], "").confidence > 0.9, "sure that it is outside");
     }
 
     #[test]
@@ -326,8 +328,8 @@ mod tests {
         intents.manifest.min_probability = 0.0;
         intents.weights.weights.extend([0.5, 0.5]);
         intents.weights.bias.push(0.2);
-        assert_eq!(intents.answer(&[1.0, 0.0]).intents.len(), 1);
-        let between = intents.answer(&[0.7, 0.6]);
+        assert_eq!(intents.answer(&[1.0, 0.0], "").intents.len(), 1);
+        let between = intents.answer(&[0.7, 0.6], "");
         assert_eq!(between.intents, [], "0.85 outside, 0.7 the best intent");
         assert!((0.5..0.8).contains(&between.confidence), "{}", between.confidence);
         let dir = tempfile::tempdir().unwrap();
@@ -343,6 +345,37 @@ mod tests {
         intents.write(dir.path()).unwrap();
         assert_eq!(CustomIntents::open(dir.path(), "core@1").unwrap(), intents);
         assert_ne!(plane(0.4).version, intents.version, "the version tells folders apart");
+    }
+
+    #[test]
+    fn words_speak_beside_the_vector_and_are_kept() {
+        let mut intents = plane(-1.0);
+        intents.manifest.min_probability = 0.0;
+        let [said, _] = words::runs("lucerna");
+        let hashes: Vec<u32> = said.keys().copied().collect();
+        intents.weights.words =
+            Some(Words { hashes, rarity: vec![1.0], unknown: 1.0, weights: vec![0.0, 2.0, 0.0, 0.0] });
+        let name =
+            |intents: &CustomIntents, text: &str| intents.answer(&[1.0, 0.0], text).intents[0].0.clone();
+        assert_eq!(name(&intents, "lanterna"), "left", "as the vector has it");
+        assert_eq!(name(&intents, "Lucerna!"), "up");
+        let dir = tempfile::tempdir().unwrap();
+        let intents = CustomIntents::new(intents.manifest, intents.weights).unwrap();
+        intents.write(dir.path()).unwrap();
+        assert_eq!(CustomIntents::open(dir.path(), "core@1").unwrap(), intents);
+        let mut torn = intents.clone();
+        torn.weights.words.as_mut().unwrap().rarity.clear();
+        assert!(CustomIntents::new(torn.manifest, torn.weights).is_err());
+    }
+
+    #[test]
+    fn a_folder_of_the_first_format_is_still_read() {
+        let dir = tempfile::tempdir().unwrap();
+        plane(0.5).write(dir.path()).unwrap();
+        let path = dir.path().join(MANIFEST);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("format = 2", "format = 1")).unwrap();
+        assert_eq!(CustomIntents::open(dir.path(), "core@1").unwrap().manifest.format, 1);
     }
 
     #[test]
@@ -364,8 +397,8 @@ mod tests {
         check(&|dir| std::fs::remove_file(dir.join(MANIFEST)).unwrap(), "cannot be read");
         check(&|dir| std::fs::remove_file(dir.join(WEIGHTS)).unwrap(), "cannot be read");
         check(&|dir| std::fs::write(dir.join(WEIGHTS), b"x").unwrap(), "damaged or was changed");
-        check(&edit("format = 1", "format = 9"), "format 9 is unknown");
-        check(&edit("format = 1", "format = 1\ncolour = 2"), "colour");
+        check(&edit("format = 2", "format = 9"), "format 9 is unknown");
+        check(&edit("format = 2", "format = 2\ncolour = 2"), "colour");
         check(&edit("core@1", "core@2"), "fit them again");
         check(&edit("\"up\"", "\"up\", \"down\""), "3 intents");
         check(&edit("temperature = 0.5", "temperature = 0.0"), "sensible");

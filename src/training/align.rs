@@ -123,7 +123,18 @@ pub fn run(
     let kept_targets = targets.f_index_select(0, &Tensor::from_slice(&kept_ids))?;
     let retrieval_before = retrieval(&student, &kept, &kept_targets)?;
 
-    train_pairs(recipe, &student, &pairs, &targets, output, progress)?;
+    let settings = &recipe.align;
+    let course = Course {
+        steps: settings.steps,
+        batch: settings.batch,
+        learning_rate: settings.learning_rate,
+        warm_up: settings.warm_up,
+        english_every: settings.english_every,
+        weights: [1.0, 0.0],
+        seed: recipe.seed,
+    };
+    // The inner layer of this encoder is free to go where it likes.
+    train_pairs(&course, &student, &pairs, std::slice::from_ref(&targets), output, progress)?;
 
     let retrieval = retrieval(&student, &kept, &kept_targets)?;
     student.save(output)?;
@@ -134,51 +145,70 @@ pub fn run(
     Ok(aligned)
 }
 
-fn train_pairs(
-    recipe: &Recipe,
+/// How [`train_pairs`] goes.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub steps: usize,
+    pub batch: usize,
+    pub learning_rate: f64,
+    pub warm_up: f64,
+    pub english_every: usize,
+    /// What the last and the inner layer count.
+    pub weights: [f64; 2],
+    pub seed: u64,
+}
+
+/// Trains until the vectors of both sides are the rows of `targets` that the pairs name: of the last layer and, where it
+/// counts, of the inner one.
+pub(super) fn train_pairs(
+    course: &Course,
     student: &Student,
     pairs: &[Pair],
-    targets: &Tensor,
+    targets: &[Tensor],
     output: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), TrainError> {
-    let settings = &recipe.align;
     let lengths: Vec<usize> = pairs.iter().map(|pair| pair.italian.len()).collect();
-    let mut shuffle = Shuffle::new(recipe.seed ^ 0xA11);
+    let mut shuffle = Shuffle::new(course.seed ^ 0xA11);
     let mut optimizer = Optimizer::new(student, 0.0)?;
-    let mut checkpoint = Checkpoint::new(output, format!("{settings:?} {} {}", recipe.seed, pairs.len()))?;
+    let mut checkpoint = Checkpoint::new(output, format!("{course:?} {}", pairs.len()))?;
     let (begin, mut average) = checkpoint.resume(&mut optimizer)?.unwrap_or((0, 0.0));
     let mut batches = Vec::new();
-    for step in 0..settings.steps {
+    for step in 0..course.steps {
         if batches.is_empty() {
-            batches = shuffle.batches(&lengths, settings.batch);
+            batches = shuffle.batches(&lengths, course.batch);
         }
         let batch = batches.pop().unwrap_or_default();
         if step < begin {
             continue;
         }
         let wanted: Vec<i64> = batch.iter().map(|pair| pairs[*pair].target).collect();
-        let wanted = targets.f_index_select(0, &Tensor::from_slice(&wanted))?;
+        let rows = Tensor::from_slice(&wanted);
         let side = |italian: bool| {
             let ids = |pair: &usize| {
                 let pair = &pairs[*pair];
                 if italian { pair.italian.as_slice() } else { pair.english.as_slice() }
             };
-            student.pooled(&batch.iter().map(ids).collect::<Vec<_>>())
+            let (pooled, touched) = student.pooled_twice(&batch.iter().map(ids).collect::<Vec<_>>())?;
+            let mut sum = Tensor::from(0.0_f32);
+            for ((pooled, targets), weight) in pooled.iter().zip(targets).zip(course.weights) {
+                let wanted = targets.f_index_select(0, &rows)?;
+                sum = sum.f_add(&distance(pooled, &wanted)?.f_mul_scalar(weight)?)?;
+            }
+            Ok::<_, TrainError>((sum, touched))
         };
-        let (pooled, touched) = side(true)?;
-        let mut loss = distance(&pooled, &wanted)?;
+        let (mut loss, touched) = side(true)?;
         let mut touched = vec![touched];
-        if step % settings.english_every == 0 {
-            let (pooled, more) = side(false)?;
-            loss = loss.f_add(&distance(&pooled, &wanted)?)?;
+        if step % course.english_every == 0 {
+            let (english, more) = side(false)?;
+            loss = loss.f_add(&english)?;
             // Each side's rows are updated by themselves, so a token of both moves twice; both moves are small.
             touched.push(more);
         }
-        let rate = rate(settings.learning_rate, step, settings.steps, settings.warm_up);
+        let rate = rate(course.learning_rate, step, course.steps, course.warm_up);
         let loss = optimizer.step(&loss, &touched, Rates { encoder: rate, heads: rate })?;
         average = if step == 0 { loss } else { 0.98 * average + 0.02 * loss };
-        progress(Progress { step: step + 1, steps: settings.steps, loss: average });
+        progress(Progress { step: step + 1, steps: course.steps, loss: average });
         checkpoint.after(&optimizer, step + 1, average)?;
     }
     checkpoint.finish()

@@ -189,7 +189,7 @@ pub fn evaluate_custom(
     let vectors = encode(path, &texts, maker, engine, &mut |_, _| {})?;
     let labels = custom_labels(intents);
     let judge = |(at, row): (usize, &Labelled)| {
-        let answer = intents.answer(vectors.row(at));
+        let answer = intents.answer(vectors.row(at), &row.text);
         let name = answer.intents.first().map_or("other", |(name, _)| name.as_str());
         let predicted = labels.iter().position(|label| label == name).unwrap_or(labels.len() - 1);
         Judged { truth: row.label, predicted, confidence: answer.confidence }

@@ -27,6 +27,8 @@ pub mod pack;
 #[cfg(feature = "torch")]
 pub mod promote;
 #[cfg(feature = "torch")]
+pub mod settle;
+#[cfg(feature = "torch")]
 mod student;
 #[cfg(feature = "torch")]
 pub mod tune;

@@ -68,14 +68,15 @@ pub fn run(
     let all: Vec<&Answered<'_>> = answered.iter().collect();
     calibrate_heads(&mut manifest.heads, &all);
     manifest.results = cross_fitted(&manifest.heads, &all);
-    manifest.results.insert(
-        "alignment.retrieval".to_owned(),
-        BTreeMap::from([
-            ("before".to_owned(), rounded(aligned.retrieval_before)),
-            ("after".to_owned(), rounded(aligned.retrieval)),
-            ("tuned".to_owned(), rounded(tuned.retrieval)),
-        ]),
-    );
+    let retrieval = [
+        ("before", Some(aligned.retrieval_before)),
+        ("after", Some(aligned.retrieval)),
+        ("tuned", Some(tuned.retrieval)),
+        ("settled", tuned.settled),
+    ];
+    let retrieval =
+        retrieval.into_iter().filter_map(|(name, value)| Some((name.to_owned(), rounded(value?))));
+    manifest.results.insert("alignment.retrieval".to_owned(), retrieval.collect());
     write_manifest(output, &manifest)?;
     let card = output.join("README.md");
     file(&card, std::fs::write(&card, model_card(&manifest, &aligned, &tuned)))?;
@@ -256,8 +257,11 @@ fn model_card(manifest: &PackManifest, aligned: &Aligned, tuned: &Tuned) -> Stri
     let _ = writeln!(
         card,
         "\nNearest-neighbour retrieval of held-out English sentences by their Italian translations: {:.3} after \
-         alignment (before {:.3}), {:.3} after fine-tuning, which this pack is.\n\n## Trained on\n\n| data | licence | rows | for |\n|---|---|---|---|",
-        aligned.retrieval, aligned.retrieval_before, tuned.retrieval
+         alignment (before {:.3}), {:.3} after fine-tuning{}.\n\n## Trained on\n\n| data | licence | rows | for |\n|---|---|---|---|",
+        aligned.retrieval,
+        aligned.retrieval_before,
+        tuned.retrieval,
+        tuned.settled.map_or_else(String::new, |settled| format!(", {settled:.3} after settling"))
     );
     for data in &manifest.training_data {
         let _ = writeln!(card, "| {} | {} | {} | {} |", data.name, data.licence, data.rows, data.used_for);

@@ -26,6 +26,8 @@ pub struct Recipe {
     pub align: Align,
     /// The task stage.
     pub tune: Tune,
+    /// The stage after fine-tuning; left out where missing.
+    pub settle: Option<Settle>,
 }
 
 /// Number format of the encoder's products while it is trained; weights and their updates are in single precision.
@@ -70,6 +72,25 @@ pub struct Align {
     pub held_out: usize,
     /// Where the pairs come from.
     pub source: Vec<PairSource>,
+}
+
+/// Distillation from the tuned encoder's English side on the same pairs: tuning pulls the two languages apart, this brings
+/// Italian back.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settle {
+    /// Steps.
+    pub steps: usize,
+    /// Pairs a step.
+    pub batch: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Share of the steps in which the rate rises.
+    pub warm_up: f64,
+    /// Every so many steps the English side is held to where it was.
+    pub english_every: usize,
+    /// What the inner layer counts beside the last.
+    pub inner_weight: f64,
 }
 
 /// A file of sentence pairs, English tab Italian.
@@ -294,7 +315,8 @@ impl Recipe {
 
     fn validate(&self) -> Result<(), String> {
         let counts = [self.align.batch, self.tune.batch, self.align.english_every, self.tune.align_every];
-        if counts.contains(&0) {
+        let settle = self.settle.iter().flat_map(|settle| [settle.batch, settle.english_every]);
+        if counts.into_iter().chain(settle).any(|count| count == 0) {
             return Err("batch, english_every and align_every must be at least 1".to_owned());
         }
         let asides = self.tune.source.iter().map(|source| source.aside);

@@ -30,6 +30,9 @@ pub struct Tuned {
     pub steps: usize,
     /// As [`align::Aligned::retrieval`], both sides by this encoder.
     pub retrieval: f64,
+    /// The same after the stage `settle`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<f64>,
 }
 
 /// The heads of a core pack, not calibrated.
@@ -144,7 +147,7 @@ pub fn run(
     let retrieval = align::retrieval_within(recipe, data, &student, &tokens)?;
     let copy = output.join("tokenizer.json");
     file(&copy, std::fs::copy(&tokenizer, &copy))?;
-    let tuned = Tuned { data: mix.used, steps, retrieval };
+    let tuned = Tuned { data: mix.used, steps, retrieval, settled: None };
     let path = output.join("tuned.json");
     let json = serde_json::to_string_pretty(&tuned).map_err(|error| TrainError::content(&path, error))?;
     file(&path, std::fs::write(&path, json))?;

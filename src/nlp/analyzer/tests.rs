@@ -286,6 +286,7 @@ fn with_custom(accepts: bool, mode: IntentsMode) -> Analyzer {
         centre: vec![0.0; size],
         directions: vec![0.0; 2 * size],
         homes: vec![0.0; 2 * size],
+        words: None,
     };
     let custom = CustomIntents::new(manifest, weights).unwrap();
     analyzer_on(|| Box::new(ScriptedEngine), Model::scripted()).with_custom(custom, mode)

@@ -5,6 +5,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, serialize};
 
 use super::CustomError;
+use super::words::Words;
 
 /// The numbers of `intents.safetensors`; shapes by number of intents and length of the sentence vector.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Weights {
     pub directions: Vec<f32>,
     /// `intents × length`: directions of the intents from zero in whitened space, length 1.
     pub homes: Vec<f32>,
+    /// What the words add to the logits; none where only vectors were fitted.
+    pub words: Option<Words>,
 }
 
 /// Likeness of a whitened vector to the intent it is nearest to, −1…1: the cosine with an intent's direction from the
@@ -50,7 +53,8 @@ pub(super) fn check_shapes(path: &Path, intents: usize, weights: &Weights) -> Re
     ];
     let sizes = all.map(Vec::len) == [rows * size, rows, size * size, size, intents * size, intents * size];
     let outcomes = [intents, intents + 1].contains(&rows);
-    if sizes && outcomes && size > 0 && all.into_iter().flatten().all(|value| value.is_finite()) {
+    let words = weights.words.as_ref().is_none_or(|words| words.fits(rows));
+    if sizes && outcomes && words && size > 0 && all.into_iter().flatten().all(|value| value.is_finite()) {
         return Ok(());
     }
     let reason = format!("the weights are not finite numbers for {intents} intents");
@@ -71,15 +75,28 @@ pub(super) fn encode(path: &Path, intents: usize, weights: &Weights) -> Result<V
         ("directions", &weights.directions, vec![intents, size]),
         ("homes", &weights.homes, vec![intents, size]),
     ];
-    let bytes: Vec<(&str, Vec<u8>, Vec<usize>)> = tables
+    let mut tables = tables.to_vec();
+    let unknown;
+    let mut hashes = Vec::new();
+    if let Some(words) = &weights.words {
+        unknown = [words.unknown];
+        tables.push(("words.rarity", &words.rarity, vec![words.rarity.len()]));
+        tables.push(("words.unknown", &unknown, vec![1]));
+        tables.push(("words.weights", &words.weights, vec![words.hashes.len() + 1, weights.bias.len()]));
+        hashes = words.hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+    }
+    let mut bytes: Vec<(&str, Dtype, Vec<u8>, Vec<usize>)> = tables
         .into_iter()
         .map(|(name, values, shape)| {
-            (name, values.iter().flat_map(|value| value.to_le_bytes()).collect(), shape)
+            (name, Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect(), shape)
         })
         .collect();
+    if let Some(words) = &weights.words {
+        bytes.push(("words.hashes", Dtype::U32, hashes, vec![words.hashes.len()]));
+    }
     let views: Vec<(&str, TensorView<'_>)> = bytes
         .iter()
-        .map(|(name, bytes, shape)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .map(|(name, kind, bytes, shape)| Ok((*name, TensorView::new(*kind, shape.clone(), bytes)?)))
         .collect::<Result<_, SafeTensorError>>()
         .map_err(|error| invalid(path, &error))?;
     serialize(views, &None).map_err(|error| invalid(path, &error))
@@ -98,7 +115,24 @@ pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Weights, CustomError> 
         let (numbers, _) = view.data().as_chunks::<4>();
         Ok(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
     };
+    let words = if file.names().iter().any(|name| *name == "words.weights") {
+        let hashes = file.tensor("words.hashes").map_err(|error| invalid(path, &error))?;
+        let (numbers, rest) = hashes.data().as_chunks::<4>();
+        if hashes.dtype() != Dtype::U32 || !rest.is_empty() {
+            let reason = "`words.hashes` are not whole numbers of 32 bits".to_owned();
+            return Err(CustomError::Content { path: path.to_owned(), reason });
+        }
+        Some(Words {
+            hashes: numbers.iter().map(|number| u32::from_le_bytes(*number)).collect(),
+            rarity: table("words.rarity")?,
+            unknown: table("words.unknown")?.first().copied().unwrap_or_default(),
+            weights: table("words.weights")?,
+        })
+    } else {
+        None
+    };
     Ok(Weights {
+        words,
         weights: table("weights")?,
         bias: table("bias")?,
         whiten: table("whiten")?,

@@ -4,17 +4,21 @@
 
 pub mod background;
 pub mod head;
+mod held;
 pub mod linear;
 mod lines;
 pub mod read;
+mod words;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use self::background::usable;
 use self::head::{Rows, fit, likeness_only, softmax};
+use self::held::{HeldOut, Lines, Scores, without};
 use self::linear::Matrix;
 use self::lines::{Price, cut, lead};
+use self::words::Told;
 use super::Shuffle;
 use super::calibrate::temperature;
 use crate::nlp::custom::{CustomError, CustomIntents, FORMAT, Figures, IntentFigures, Manifest, Weights};
@@ -29,6 +33,10 @@ const USUAL_PULL: f32 = 10.0;
 /// What is tried when there are [`ENOUGH`] examples of an intent.
 const PULLS: [f32; 3] = [3.0, 10.0, 30.0];
 const ENOUGH: usize = 30;
+/// So many examples of an intent let the words' scores count as much as those of the vectors; more, more.
+const ENOUGH_WORDS: f32 = 15.0;
+const LEAST_SCALE: f32 = 0.25;
+const MOST_SCALE: f32 = 4.0;
 /// Share of right answers that the probability threshold may cost.
 const TORN: f32 = 0.003;
 /// Part of a line of refusal that is kept: texts to come lie further out than examples held back, which were written with the
@@ -48,6 +56,10 @@ pub struct Task<'a> {
     pub classes: &'a [Option<usize>],
     /// Sentence vectors of generic texts, of which those unlike the intents stand for what is outside; may be none.
     pub background: &'a Matrix,
+    /// The examples themselves, in the same order, for what their words say; none when vectors are all there is.
+    pub texts: &'a [&'a str],
+    /// The generic texts themselves; as many as their vectors, or none where `texts` are none.
+    pub background_texts: &'a [&'a str],
     /// Version of the model pack that the vectors come from.
     pub pack: &'a str,
     /// Decides which examples are left out together.
@@ -81,7 +93,8 @@ pub fn fit_intents(task: Task<'_>, progress: &mut dyn FnMut(usize, usize)) -> Re
     let classes: Vec<usize> = inside.iter().filter_map(|at| task.classes[*at]).collect();
     let (vectors, given) = (task.vectors.select(&inside), task.vectors.select(&given));
     let count = task.labels.len();
-    let generic = task.background.select(&usable(&vectors, &classes, count, task.background));
+    let chosen = usable(&vectors, &classes, count, task.background);
+    let generic = task.background.select(&chosen);
     let mut outside = given.clone();
     outside.values.extend_from_slice(&generic.values);
     outside.rows += generic.rows;
@@ -89,7 +102,8 @@ pub fn fit_intents(task: Task<'_>, progress: &mut dyn FnMut(usize, usize)) -> Re
     let mut random = Shuffle::new(task.seed);
     let folds = folds(&classes, count, if classes.len() > MANY { 3 } else { FOLDS }, &mut random);
     let parts = folds.iter().max().map_or(0, |last| last + 1);
-    let steps = parts + 2;
+    let steps = 2 * parts + 3;
+    let told = Told::new(task, &classes, &chosen, &weights);
 
     let all = Rows { vectors: &vectors, classes: &classes, count, outside: &outside, weights: &weights };
     let pull = best_pull(all, &folds, parts);
@@ -102,6 +116,13 @@ pub fn fit_intents(task: Task<'_>, progress: &mut dyn FnMut(usize, usize)) -> Re
     }
     let unseen = unseen(all, &mut random);
     let mut fitted = fit(all, pull);
+    progress(parts + 2, steps);
+    let words = told.as_ref().map(|told| {
+        let scores = told.held_out(&folds, parts, &mut |done| progress(parts + 2 + done, steps));
+        let scale = scale(classes.len(), count);
+        held.hear(&scores, scale);
+        told.fit(scale)
+    });
     progress(steps, steps);
 
     // The line between intents and what is outside, for the fits of the parts as for the whole.
@@ -115,16 +136,7 @@ pub fn fit_intents(task: Task<'_>, progress: &mut dyn FnMut(usize, usize)) -> Re
     }
     let best = |at: usize| argmax(held.inside.of_intents(at));
     let right: Vec<bool> = classes.iter().enumerate().map(|(at, class)| best(at) == *class).collect();
-    let head = SoftmaxHead {
-        labels: task.labels.to_vec(),
-        temperature: 1.0,
-        threshold: 0.0,
-        secondary_threshold: 0.0,
-        abstention_confidence: 0.5,
-    };
-    let pairs: Vec<(&[f32], usize)> =
-        classes.iter().enumerate().map(|(at, class)| (held.inside.logits[at].as_slice(), *class)).collect();
-    let temperature = temperature(&head, &pairs);
+    let temperature = best_temperature(&held.inside.logits, &classes);
     let kept: Vec<usize> =
         (0..classes.len()).filter(|at| right[*at] && !held.inside.is_outside(*at)).collect();
     let probability = kept.iter().map(|at| held.inside.probability(*at, temperature)).collect();
@@ -177,6 +189,7 @@ pub fn fit_intents(task: Task<'_>, progress: &mut dyn FnMut(usize, usize)) -> Re
         centre: fitted.centre,
         directions: fitted.directions.values,
         homes: fitted.homes.values,
+        words,
     };
     let taken: Vec<usize> = (0..classes.len()).map(best).collect();
     Ok(Outcome {
@@ -193,104 +206,6 @@ fn outside_weights(examples: usize, count: usize, given: usize, generic: usize) 
     let of_given = share(examples as f32, given);
     let of_generic = share(intents * examples as f32 / count.max(1) as f32, generic);
     [vec![of_given; given], vec![of_generic; generic]].concat()
-}
-
-/// Scores of texts by fits that have not seen them.
-struct Scores {
-    intents: usize,
-    /// By text; past the intents comes what is outside, if the fit knows of it.
-    logits: Vec<Vec<f32>>,
-    likeness: Vec<f32>,
-}
-
-/// Where a text is refused.
-#[derive(Debug, Clone, Copy)]
-struct Lines {
-    temperature: f32,
-    min_probability: f32,
-    min_likeness: f32,
-}
-
-impl Scores {
-    fn new(texts: usize, intents: usize) -> Self {
-        Self { intents, logits: vec![Vec::new(); texts], likeness: vec![0.0; texts] }
-    }
-
-    fn of_intents(&self, at: usize) -> &[f32] {
-        &self.logits[at][..self.intents]
-    }
-
-    fn best(&self, at: usize) -> f32 {
-        self.of_intents(at).iter().copied().fold(f32::NEG_INFINITY, f32::max)
-    }
-
-    /// How far the best intent is ahead of what is outside.
-    fn leads(&self) -> Vec<f32> {
-        let outside = |at: usize| self.logits[at].get(self.intents).copied().unwrap_or_default();
-        (0..self.logits.len()).map(|at| self.best(at) - outside(at)).collect()
-    }
-
-    fn raise_outside(&mut self, by: f32) {
-        self.logits
-            .iter_mut()
-            .flat_map(|row| row.iter_mut().skip(self.intents))
-            .for_each(|value| *value += by);
-    }
-
-    fn is_outside(&self, at: usize) -> bool {
-        self.logits[at].get(self.intents).is_some_and(|outside| *outside > self.best(at))
-    }
-
-    /// That of the best intent.
-    fn probability(&self, at: usize, temperature: f32) -> f32 {
-        let mut scores: Vec<f32> = self.logits[at].iter().map(|logit| logit / temperature).collect();
-        softmax(&mut scores);
-        scores[..self.intents].iter().copied().fold(0.0, f32::max)
-    }
-
-    fn refused(&self, at: usize, lines: Lines) -> bool {
-        self.is_outside(at)
-            || self.likeness[at] < lines.min_likeness
-            || self.probability(at, lines.temperature) < lines.min_probability
-    }
-}
-
-struct HeldOut {
-    inside: Scores,
-    outside: Scores,
-}
-
-impl HeldOut {
-    fn add(&mut self, all: Rows<'_>, folds: &[usize], (fold, parts): (usize, usize), pull: f32) {
-        let (fitted, held) = without(all, folds, (fold, parts), pull);
-        let outside: Vec<usize> = (0..all.outside.rows).filter(|at| at % parts == fold).collect();
-        let sets = [(&mut self.inside, all.vectors, held), (&mut self.outside, all.outside, outside)];
-        for (scores, vectors, held) in sets {
-            let rows = vectors.select(&held);
-            let (logits, likeness) = (fitted.logits(&rows), fitted.likeness(&rows));
-            for (row, at) in held.into_iter().enumerate() {
-                scores.logits[at] = logits.row(row).to_vec();
-                scores.likeness[at] = likeness[row];
-            }
-        }
-    }
-}
-
-/// The fit without one part, and the examples of that part. Texts outside go to the parts in turn.
-fn without(
-    all: Rows<'_>,
-    folds: &[usize],
-    (fold, parts): (usize, usize),
-    pull: f32,
-) -> (head::Fitted, Vec<usize>) {
-    let (held, kept): (Vec<usize>, Vec<usize>) = (0..folds.len()).partition(|at| folds[*at] == fold);
-    let classes: Vec<usize> = kept.iter().map(|at| all.classes[*at]).collect();
-    let others: Vec<usize> = (0..all.outside.rows).filter(|at| at % parts != fold).collect();
-    let weights: Vec<f32> = others.iter().map(|at| all.weights[*at]).collect();
-    let (vectors, outside) = (all.vectors.select(&kept), all.outside.select(&others));
-    let rows =
-        Rows { vectors: &vectors, classes: &classes, count: all.count, outside: &outside, weights: &weights };
-    (fit(rows, pull), held)
 }
 
 /// The part of each example. Those of one intent go to the parts in turn, so that each part leaves some of them.
@@ -353,6 +268,25 @@ fn unseen(all: Rows<'_>, random: &mut Shuffle) -> Vec<f32> {
         found.extend(fitted.likeness(&all.vectors.select(&out)));
     }
     found
+}
+
+/// What the words' scores count beside those of the vectors. It is no matter of cross-validation: where the encoder was
+/// trained on the very examples, their vectors are better than those of texts to come.
+fn scale(examples: usize, intents: usize) -> f32 {
+    (examples as f32 / intents.max(1) as f32 / ENOUGH_WORDS).clamp(LEAST_SCALE, MOST_SCALE)
+}
+
+fn best_temperature(logits: &[Vec<f32>], classes: &[usize]) -> f32 {
+    let head = SoftmaxHead {
+        labels: Vec::new(),
+        temperature: 1.0,
+        threshold: 0.0,
+        secondary_threshold: 0.0,
+        abstention_confidence: 0.5,
+    };
+    let pairs: Vec<(&[f32], usize)> =
+        logits.iter().zip(classes).map(|(row, class)| (row.as_slice(), *class)).collect();
+    temperature(&head, &pairs)
 }
 
 fn per_intent(labels: &[String], classes: &[usize], right: &[bool]) -> BTreeMap<String, IntentFigures> {

@@ -58,6 +58,8 @@ fn fitted_against(set: &Set, background: &Matrix) -> Outcome {
         vectors: &set.vectors,
         classes: &set.classes,
         background,
+        texts: &[],
+        background_texts: &[],
         pack: "p",
         seed: 1,
     };
@@ -70,7 +72,7 @@ fn accuracy(intents: &CustomIntents, classes: std::ops::Range<usize>, spread: f3
     let mut right = 0;
     for class in classes.clone() {
         for _ in 0..40 {
-            let answer = intents.answer(&near(class, spread, &mut random));
+            let answer = intents.answer(&near(class, spread, &mut random), "");
             right += usize::from(
                 answer.intents.first().is_some_and(|(name, _)| *name == format!("intent.{class}")),
             );
@@ -85,7 +87,7 @@ fn abstained(intents: &CustomIntents, classes: std::ops::Range<usize>, spread: f
         .flat_map(|class| (0..20).map(|_| class).collect::<Vec<_>>())
         .map(|class| near(class, spread, &mut random))
         .collect();
-    share(texts.iter().filter(|text| intents.answer(text).intents.is_empty()).count(), texts.len())
+    share(texts.iter().filter(|text| intents.answer(text, "").intents.is_empty()).count(), texts.len())
 }
 
 #[test]
@@ -145,7 +147,7 @@ fn identical_examples_do_not_break_it() {
         let first = set.vectors.row(0).to_vec();
         set.vectors.row_mut(at).copy_from_slice(&first);
     }
-    let answer = fitted(&set).intents.answer(set.vectors.row(0));
+    let answer = fitted(&set).intents.answer(set.vectors.row(0), "");
     assert_eq!(answer.intents.first().map(|(name, _)| name.as_str()), Some("intent.0"));
 }
 
@@ -158,7 +160,7 @@ fn confidence_is_as_high_as_the_share_that_is_right() {
     for class in 0..6 {
         for _ in 0..100 {
             if let Some((name, confidence)) =
-                outcome.intents.answer(&near(class, spread, &mut random)).intents.first()
+                outcome.intents.answer(&near(class, spread, &mut random), "").intents.first()
             {
                 answers += 1;
                 right += usize::from(*name == format!("intent.{class}"));
@@ -189,4 +191,58 @@ fn the_cut_pays_no_more_than_its_price() {
     assert!(threshold > 0.205 && threshold < 0.217, "worth 2 % at most: {threshold}");
     let inside = vec![0.9; 50];
     assert!(cut(right, &inside, Price::TRUE) < 0.2, "hopeless: nothing is lost for it");
+}
+
+#[test]
+fn where_vectors_blur_the_words_tell() {
+    let set = set(4, 40, 3.0, 0);
+    let names = ["aurora", "borea", "cirro", "delta"];
+    let told = |class: usize, at: usize| format!("my {} number {} please", names[class], at % 7);
+    let texts: Vec<String> =
+        set.classes.iter().enumerate().map(|(at, class)| told(class.unwrap(), at)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let background = Matrix::zeros(0, SIZE);
+    let task = |texts| Task {
+        labels: &set.labels,
+        vectors: &set.vectors,
+        classes: &set.classes,
+        background: &background,
+        texts,
+        background_texts: &[],
+        pack: "p",
+        seed: 1,
+    };
+    let mut seen = Vec::new();
+    let with = fit_intents(task(&texts), &mut |done, all| seen.push((done, all))).unwrap().intents;
+    assert_eq!(seen.last(), Some(&(2 * FOLDS + 3, 2 * FOLDS + 3)));
+    assert!(seen.is_sorted());
+    let without = fit_intents(task(&[]), &mut |_, _| {}).unwrap().intents;
+    let accuracy = |intents: &CustomIntents| intents.manifest.figures.accuracy;
+    assert!(accuracy(&without) < 0.9 && accuracy(&with) > 0.98, "{} {}", accuracy(&without), accuracy(&with));
+}
+
+#[test]
+fn words_that_tell_nothing_change_little() {
+    let set = set(4, 40, 0.6, 0);
+    let mut random = Shuffle::new(3);
+    let texts: Vec<String> = set
+        .classes
+        .iter()
+        .map(|_| format!("w{} w{}", random.next_bits() % 9, random.next_bits() % 9))
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let plain = fitted(&set).intents.manifest.figures.accuracy;
+    let background = Matrix::zeros(0, SIZE);
+    let task = Task {
+        labels: &set.labels,
+        vectors: &set.vectors,
+        classes: &set.classes,
+        background: &background,
+        texts: &texts,
+        background_texts: &[],
+        pack: "p",
+        seed: 1,
+    };
+    let with = fit_intents(task, &mut |_, _| {}).unwrap().intents.manifest.figures.accuracy;
+    assert!(with > plain - 0.02, "{plain} {with}");
 }
