@@ -91,6 +91,8 @@ pub struct Settle {
     pub english_every: usize,
     /// What the inner layer counts beside the last.
     pub inner_weight: f64,
+    /// How far the weights go from the tuned ones toward those reached; 0…1.
+    pub share: f64,
 }
 
 /// A file of sentence pairs, English tab Italian.
@@ -318,6 +320,9 @@ impl Recipe {
         let settle = self.settle.iter().flat_map(|settle| [settle.batch, settle.english_every]);
         if counts.into_iter().chain(settle).any(|count| count == 0) {
             return Err("batch, english_every and align_every must be at least 1".to_owned());
+        }
+        if self.settle.iter().any(|settle| !(0.0..=1.0).contains(&settle.share)) {
+            return Err("settle.share must lie between 0 and 1".to_owned());
         }
         let asides = self.tune.source.iter().map(|source| source.aside);
         let asides = asides.chain(self.tune.auxiliary.iter().map(|source| source.aside));

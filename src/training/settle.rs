@@ -56,6 +56,9 @@ pub fn run(
     file(output, std::fs::create_dir_all(output))?;
     train_pairs(&course, &student, &pairs, &targets, output, progress)?;
 
+    // Part of the way keeps what tuning taught and most of what was brought back (Wortsman et al., 2022).
+    let before = Student::load(tuned, kinds(recipe))?;
+    student.approach(&before, 1.0 - settings.share)?;
     student.save(output)?;
     let weights = output.join("model.safetensors");
     let heads = Tensor::read_safetensors(tuned.join("model.safetensors"))?;

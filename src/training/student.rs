@@ -135,6 +135,18 @@ impl Student {
         })
     }
 
+    /// Moves every weight by this share of the way to the other's.
+    pub(super) fn approach(&self, other: &Self, share: f64) -> Result<(), TchError> {
+        tch::no_grad(|| {
+            for (name, variable) in &self.variables {
+                if let Some(goal) = other.variables.get(name) {
+                    let _ = variable.shallow_clone().f_lerp_(goal, share)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Writes weights and configuration into a folder.
     pub(super) fn save(&self, folder: &Path) -> Result<(), TrainError> {
         file(folder, std::fs::create_dir_all(folder))?;
