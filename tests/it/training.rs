@@ -1,4 +1,5 @@
-//! `smista train promote` on real packs: a worse one is refused and changes nothing.
+//! `smista train promote` on real packs: a worse one is refused and changes nothing. `smista train settle` moves the encoder and
+//! nothing else.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -98,4 +99,94 @@ fn a_pack_that_is_no_worse_takes_the_place() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("sentiment.dev-it"));
     assert!(rig.manifest("current").contains("name = \"candidate\""));
     assert!(rig.manifest("current.previous").contains("name = \"core\""));
+}
+
+/// The recipe with a short last stage on one file of pairs.
+fn short_recipe(steps: usize, share: f64) -> String {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/models/core/recipe.toml")).unwrap();
+    let mut recipe: toml::Table = toml::from_str(&text).unwrap();
+    let pairs = toml::toml! {
+        name = "pairs"
+        licence = "own"
+        file = "pairs.tsv"
+    };
+    let align = recipe["align"].as_table_mut().unwrap();
+    align.insert("source".to_owned(), vec![toml::Value::from(pairs)].into());
+    align.insert("held_out".to_owned(), 4.into());
+    let settle = recipe["settle"].as_table_mut().unwrap();
+    settle.insert("steps".to_owned(), i64::try_from(steps).unwrap().into());
+    settle.insert("batch".to_owned(), 4.into());
+    settle.insert("share".to_owned(), share.into());
+    toml::to_string(&recipe).unwrap()
+}
+
+/// Settles the shipped pack on a few pairs; the tensors before and after.
+fn settle(rig: &Rig, steps: usize, share: f64) -> [Vec<(String, tch::Tensor)>; 2] {
+    let work = rig.at("work");
+    copy(&rig.at("current"), &work.join("tuned"));
+    std::fs::write(work.join("tuned/tuned.json"), r#"{"data":[],"steps":0,"retrieval":0.0}"#).unwrap();
+    std::fs::write(rig.at("recipe.toml"), short_recipe(steps, share)).unwrap();
+    let pairs = [
+        ("Where is my parcel?", "Dov'è il mio pacco?"),
+        ("The line has been down since morning.", "La linea non va da stamattina."),
+        ("I want my money back.", "Rivoglio i miei soldi."),
+        ("Can I pay by card?", "Posso pagare con la carta?"),
+        ("Thank you, that helped.", "Grazie, mi è stato utile."),
+        ("How much is the larger one?", "Quanto costa quello più grande?"),
+        ("I cannot sign in.", "Non riesco ad accedere."),
+        ("Please cancel the contract.", "Disdite il contratto, per favore."),
+    ];
+    let lines: Vec<String> = pairs.iter().map(|(english, italian)| format!("{english}\t{italian}")).collect();
+    std::fs::write(rig.at("pairs.tsv"), lines.join("\n")).unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_smista"))
+        .args([
+            "train",
+            "settle",
+            "--recipe",
+            "recipe.toml",
+            "--work",
+            "work",
+            "--examples",
+            "data",
+            "--data",
+            ".",
+        ])
+        .current_dir(rig.folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{told}");
+    assert!(told.contains("settled: retrieval"), "{told}");
+    ["tuned", "settled"].map(|stage| {
+        let mut all = tch::Tensor::read_safetensors(work.join(stage).join("model.safetensors")).unwrap();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    })
+}
+
+fn moved(before: &[(String, tch::Tensor)], after: &[(String, tch::Tensor)]) -> Vec<String> {
+    let same = |a: &tch::Tensor, b: &tch::Tensor| {
+        a.to_kind(tch::Kind::Float).allclose(&b.to_kind(tch::Kind::Float), 0.0, 1e-7, false)
+    };
+    let known = |name: &str| after.iter().find(|(other, _)| other == name).map(|(_, tensor)| tensor);
+    let changed = before.iter().filter(|(name, tensor)| !same(tensor, known(name).expect("it is kept")));
+    changed.map(|(name, _)| name.clone()).collect()
+}
+
+#[test]
+fn settling_moves_the_encoder_and_keeps_the_heads() {
+    let rig = Rig::new();
+    let [before, after] = settle(&rig, 2, 1.0);
+    let moved = moved(&before, &after);
+    assert!(moved.iter().any(|name| name.starts_with("encoder.layer.0.")), "{moved:?}");
+    assert!(moved.iter().all(|name| !name.starts_with("heads.")), "{moved:?}");
+}
+
+#[test]
+fn settling_by_no_share_changes_nothing() {
+    let rig = Rig::new();
+    let [before, after] = settle(&rig, 2, 0.0);
+    assert_eq!(moved(&before, &after), Vec::<String>::new());
 }
