@@ -14,12 +14,16 @@ use super::parking::{self, Refusal};
 use super::pipeline::{Decided, Pipeline, PipelineError};
 use crate::broker::parked;
 use crate::broker::{DeliveryMeta, Outgoing, Publisher, Settle, Settlement};
+use crate::clock;
 use crate::failpoint;
 use crate::interaction::Interaction;
 use crate::nlp::Understanding;
 use crate::store::OutboxMessage;
 use crate::telemetry::events;
 use crate::telemetry::health::{Health, Part};
+
+/// A call on the store that takes longer may be waiting for a database that is away.
+const LONG_CALL: Duration = Duration::from_secs(2);
 
 /// A message waiting in a lane: parsed, or refused and to be parked.
 pub struct Work {
@@ -119,7 +123,7 @@ impl LaneContext {
     async fn decide(&self, interaction: &Interaction, earlier: u32) -> Result<Decided, Outcome> {
         let mut backoff = Backoff::new(self.retry_backoff);
         loop {
-            match self.pipeline.decided_before(interaction).await {
+            match self.watched("inbox", self.pipeline.decided_before(interaction)).await {
                 Ok(decided) => {
                     self.health.note_store("inbox", true);
                     match decided {
@@ -134,7 +138,8 @@ impl LaneContext {
         let mut backoff = Backoff::new(self.retry_backoff);
         loop {
             let commit = self.pipeline.fold_and_commit(interaction, &understanding, Utc::now());
-            match self.pipeline.attempt(&interaction.message_id, earlier, commit).await {
+            let attempt = self.pipeline.attempt(&interaction.message_id, earlier, commit);
+            match self.watched("commit", attempt).await {
                 Ok(decided) => {
                     self.health.note_store("commit", true);
                     failpoint::pass("commit", &interaction.message_id).await;
@@ -143,6 +148,18 @@ impl LaneContext {
                 Err(error) => self.after_failure("commit", interaction, error, &mut backoff, false).await?,
             }
         }
+    }
+
+    /// Waits for a call on the store, and says so where it takes long: a pool tries for its whole time to reach a database that
+    /// refuses, and only then fails.
+    async fn watched<T>(&self, stage: &'static str, call: impl Future<Output = T>) -> T {
+        let mut call = std::pin::pin!(call);
+        tokio::select! {
+            biased;
+            answer = &mut call => return answer,
+            () = clock::sleep(LONG_CALL) => self.health.note_store(stage, false),
+        }
+        call.await
     }
 
     async fn analyse(&self, interaction: &Interaction, earlier: u32) -> Result<Understanding, Outcome> {
