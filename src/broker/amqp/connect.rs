@@ -14,6 +14,11 @@ use crate::config::{self, BrokerAuth};
 
 /// Longest wait for the TCP, TLS and AMQP handshakes together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a connection over TLS that was reset is tried again at once, and after what pause.
+const RESETS: u32 = 4;
+const RESET_PAUSE: Duration = Duration::from_millis(100);
+
 /// Longest wait for the answer to one request on an open connection.
 pub(super) const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -91,7 +96,26 @@ impl Address {
     }
 
     /// One attempt. The error says what people need to know.
+    ///
+    /// A broker that refuses the client certificate says so after the client believes the handshake done (TLS 1.3), and
+    /// closes; what the client has sent by then can reset the connection before the reason is read. Such a reset is
+    /// tried again, a few times, for the reason's sake.
     pub async fn connect(&self, name: &str) -> Result<Connection, ConnectFault> {
+        let mut resets = 0;
+        loop {
+            match self.connect_once(name).await {
+                Err(fault) if self.is_tls() && fault.is_reset() && resets < RESETS => resets += 1,
+                outcome => return outcome,
+            }
+            tokio::time::sleep(RESET_PAUSE).await;
+        }
+    }
+
+    fn is_tls(&self) -> bool {
+        self.uri.scheme == AMQPScheme::AMQPS
+    }
+
+    async fn connect_once(&self, name: &str) -> Result<Connection, ConnectFault> {
         let properties = ConnectionProperties::default()
             .with_connection_name(name.into())
             .with_client_property("product".into(), "smista".into());

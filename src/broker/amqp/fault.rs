@@ -97,6 +97,13 @@ impl ConnectFault {
         Self { problem: Problem::Silent, address, cause: "no answer".to_owned() }
     }
 
+    /// The connection was broken off without a word of why.
+    pub(super) fn is_reset(&self) -> bool {
+        let said = self.cause.to_lowercase();
+        self.problem == Problem::Other
+            && ["connection reset", "broken pipe"].iter().any(|sign| said.contains(sign))
+    }
+
     /// What to do.
     pub fn remedy(&self) -> &'static str {
         match self.problem {
