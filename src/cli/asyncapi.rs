@@ -6,7 +6,8 @@ use crate::broker::topology::{Exchange, Topology};
 use crate::interaction;
 use crate::journey::Change;
 use crate::routing;
-use crate::store::Destination;
+use crate::routing::correction::CorrectedEvent;
+use crate::store::{CorrectionMessage, Destination};
 
 /// A channel of the document.
 struct Channel<'a> {
@@ -46,6 +47,14 @@ pub fn document(topology: &Topology) -> Value {
             message: "event",
             action: "send",
             summary: "Changes of a customer's journey, and events that policy rules name.",
+        },
+        Channel {
+            key: "corrections",
+            exchange: topology.exchange_of(Destination::Corrections),
+            routing_key: Some("<priority>.<queue>.<channel>"),
+            message: "correction",
+            action: "send",
+            summary: "What supervisors confirmed or corrected; a correction also makes a superseding decision and an event.",
         },
         Channel {
             key: "parked",
@@ -120,6 +129,7 @@ fn messages() -> Value {
         "interaction": message("smista.interaction.v1", "A customer's message", interaction::schema()),
         "decision": message("smista.decision.v1", "A routing decision", routing::schema().to_value()),
         "event": message("smista.event.v1", "A change for a customer", event_schema()),
+        "correction": message("smista.correction.v1", "A supervisor's word on a decision", schemars::schema_for!(CorrectionMessage).to_value()),
         "parked": parked
     })
 }
@@ -155,7 +165,12 @@ fn event_schema() -> Value {
         change.remove("$schema");
         change.remove("title");
         let policy = json!({ "description": "An event that a policy rule names.", "properties": { "event": { "type": "string" } } });
-        whole.insert("allOf".to_owned(), json!([base, { "anyOf": [change, policy] }]));
+        let mut corrected = schemars::schema_for!(CorrectedEvent<'_>).to_value();
+        if let Some(corrected) = corrected.as_object_mut() {
+            corrected.remove("$schema");
+            corrected.remove("title");
+        }
+        whole.insert("allOf".to_owned(), json!([base, { "anyOf": [change, corrected, policy] }]));
     }
     whole
 }

@@ -12,6 +12,7 @@ use super::style::{GOOD, paint};
 use super::{Hinted, Outcome, WrongUse, setup};
 use crate::config::Config;
 use crate::console::{self, Console, password};
+use crate::routing::PolicyHandle;
 use crate::store::console::{Account, ConsoleStore, Role};
 use crate::store::{self, Order, Span, Walk};
 
@@ -88,7 +89,8 @@ async fn serve(config: Config, store: Arc<dyn ConsoleStore>) -> anyhow::Result<O
     super::worker::stop_on_signals(&stop)?;
     let nobody = store.accounts().await?.is_empty();
     let public = config.console.public_url.clone();
-    let console = Console::new(store, config.console, stop);
+    let policy = PolicyHandle::new(setup::policy(&config)?);
+    let console = Console::new(store, config.console, policy, stop);
     let (address, serving) = start(console).await?;
     let mut out = anstream::stderr();
     writeln!(out, "{} {}", paint(GOOD, "console:"), public.unwrap_or_else(|| format!("http://{address}")))?;

@@ -20,7 +20,7 @@ use crate::broker::{Broker, Outgoing, parked};
 use crate::config::Config;
 use crate::console::{Console, password};
 use crate::interaction::{Mode, ParseContext, parse};
-use crate::routing::Decision;
+use crate::routing::{Decision, PolicyHandle};
 use crate::store::console::{Account, ConsoleStore, Role};
 use crate::store::{Destination, Store};
 use crate::telemetry::Health;
@@ -149,7 +149,7 @@ async fn serve_console(config: &Config, store: Arc<dyn ConsoleStore>) -> anyhow:
     store.add_account(&account).await?;
     // The address printed is the one that works here, whatever a proxy would say.
     let settings = crate::config::Console { public_url: None, ..config.console.clone() };
-    let console = Console::new(store, settings, stop);
+    let console = Console::new(store, settings, PolicyHandle::new(setup::policy(config)?), stop);
     let once = console.offer_once(DEMO_ACCOUNT);
     let (address, serving) = super::console::start(console).await?;
     let mut out = anstream::stderr();

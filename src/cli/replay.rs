@@ -47,6 +47,14 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
             "check the id and the database (--state, or store.url in smista.toml); old messages are purged after store.inbox_days",
         )
     })?;
+    if record.decision.revision > 1 {
+        let first = Decision::id_for(&record.decision.message_id, 1);
+        return Err(Hinted::new(
+            format!("decision {} was corrected by a person, not made by a policy", args.decision),
+            format!("replay what it goes back to: smista replay --decision {first}"),
+        )
+        .into());
+    }
     let pipeline = setup::pipeline(&config, store).await?;
     let again = decide_again(&pipeline, &record).await?;
     report(&record.decision, &again)

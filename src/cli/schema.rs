@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use super::{Outcome, asyncapi};
 use crate::broker::topology::Topology;
 use crate::config::Config;
+use crate::store::CorrectionMessage;
 use crate::{interaction, routing};
 
 /// Print the JSON Schema or AsyncAPI document of what arrives and leaves.
@@ -28,7 +29,9 @@ pub enum Which {
     Interaction,
     /// JSON Schema of smista.decision.v1
     Decision,
-    /// AsyncAPI 3.0: the exchanges of this configuration with both
+    /// JSON Schema of smista.correction.v1
+    Correction,
+    /// AsyncAPI 3.0: the exchanges of this configuration with all of them
     Asyncapi,
 }
 
@@ -37,6 +40,7 @@ pub async fn run(args: Args, config: Config) -> anyhow::Result<Outcome> {
     let document = match args.which {
         Which::Interaction => interaction::schema(),
         Which::Decision => routing::schema().to_value(),
+        Which::Correction => schemars::schema_for!(CorrectionMessage).to_value(),
         Which::Asyncapi => asyncapi::document(&Topology::of(&config.broker)),
     };
     let text = serde_json::to_string_pretty(&document).context("the document cannot be written as JSON")?;

@@ -1,4 +1,4 @@
-//! A conversation: looked at (and written down who did), worked on, confirmed or corrected.
+//! A conversation as a page: looked at (and written down who did), worked on, confirmed or corrected.
 
 use std::sync::Arc;
 
@@ -7,18 +7,13 @@ use axum::extract::{Extension, Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::Utc;
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::fault::Fault;
 use super::guard::Viewer;
-use super::query::{QueueQuery, encoded};
+use super::query::{QueueQuery, encoded, parsed};
+use super::work::{self, Said};
 use super::{Console, pages, queue};
-use crate::nlp::labels::{SentimentLabel, Stage};
-use crate::store::console::{Access, Act, Note};
-use crate::store::{Correction, Destination, OutboxMessage};
-
-/// Longest comment or note, in characters.
-const LONGEST: usize = 4000;
+use crate::store::console::{Access, Act, Reviewed};
 
 /// The page.
 pub(super) async fn page(
@@ -28,12 +23,37 @@ pub(super) async fn page(
     query: Result<Query<QueueQuery>, QueryRejection>,
 ) -> Result<Response, Fault> {
     let Query(query) = query.map_err(|_| Fault::BadRequest)?;
+    shown(&console, &viewer, id, query, None).await
+}
+
+/// A conversation, after it was written down who looks at it: what the log does not have, nobody saw.
+pub(super) async fn looked_at(console: &Console, account: &str, id: String) -> Result<Reviewed, Fault> {
     let reviewed = console.store.conversation(&id).await?.ok_or(Fault::NotFound)?;
-    // Written down before it is shown: what the log does not have, nobody saw.
-    let seen = Access { at: Utc::now(), account: viewer.account.clone(), conversation_id: id };
+    let seen = Access { at: Utc::now(), account: account.to_owned(), conversation_id: id };
     console.store.saw(&seen).await?;
-    let listed = queue::listed(&console, &viewer, query).await?;
-    Ok(pages::conversation::page(viewer.language.words(), &viewer, &listed, &reviewed, seen.at))
+    Ok(reviewed)
+}
+
+/// The page with what went wrong on it, if something did.
+async fn shown(
+    console: &Console,
+    viewer: &Viewer,
+    id: String,
+    query: QueueQuery,
+    wrong: Option<Fault>,
+) -> Result<Response, Fault> {
+    let reviewed = looked_at(console, &viewer.account, id).await?;
+    let listed = queue::listed(console, viewer, query).await?;
+    let policy = console.policy.current();
+    let queues: Vec<&str> = policy.queues().collect();
+    let words = viewer.language.words();
+    let view =
+        pages::conversation::View { words, viewer, listed: &listed, reviewed: &reviewed, queues: &queues };
+    let mut response = pages::conversation::page(&view, wrong, Utc::now());
+    if let Some(wrong) = wrong {
+        *response.status_mut() = wrong.status();
+    }
+    Ok(response)
 }
 
 #[derive(Deserialize)]
@@ -53,106 +73,52 @@ pub(super) async fn act(
     Path(id): Path<String>,
     Form(asked): Form<Asked>,
 ) -> Result<Response, Fault> {
-    let account = viewer.account;
-    let (act, text) = match asked.act.as_str() {
-        "assign" => (Act::Assign, account.clone()),
-        "resolve" => (Act::Resolve, String::new()),
-        "reopen" => (Act::Reopen, String::new()),
-        "comment" => (Act::Comment, asked.text.trim().to_owned()),
-        _ => return Err(Fault::BadRequest),
-    };
-    let empty = act == Act::Comment && text.is_empty();
-    if empty || text.chars().count() > LONGEST || text.contains('\0') {
-        return Err(Fault::BadRequest);
-    }
-    let note = Note { at: Utc::now(), account, act, text };
-    if !console.store.note(&id, &note).await? {
-        return Err(Fault::NotFound);
-    }
-    Ok(back(&id, &asked.list))
+    let act = Act::from_name(&asked.act).ok_or(Fault::BadRequest)?;
+    let done = work::act(&console, &viewer.account, &id, act, &asked.text).await;
+    after(&console, &viewer, id, &asked.list, done.map(|()| act.as_str())).await
 }
 
 #[derive(Deserialize)]
-pub(super) struct Right {
-    message: String,
-    #[serde(default)]
-    sentiment: String,
-    #[serde(default)]
-    intent: String,
-    #[serde(default)]
-    stage: String,
-    #[serde(default)]
-    note: String,
+pub(super) struct Opened {
+    /// Query string of the list it was opened from.
     #[serde(default)]
     list: String,
 }
 
-/// Keeps a confirmation (nothing set) or a correction, and publishes it on the exchange of corrections.
+/// Confirms or corrects.
 pub(super) async fn correct(
     State(console): State<Arc<Console>>,
     Extension(viewer): Extension<Viewer>,
     Path(id): Path<String>,
-    Form(right): Form<Right>,
+    body: axum::body::Bytes,
 ) -> Result<Response, Fault> {
-    let correction = read(&right, &viewer.account)?;
-    let reviewed = console.store.conversation(&id).await?.ok_or(Fault::NotFound)?;
-    let decision = reviewed.messages.iter().map(|(_, decision)| decision);
-    let decision =
-        decision.into_iter().find(|decision| decision.message_id == right.message).ok_or(Fault::NotFound)?;
-    let mut body = serde_json::to_value(&correction).map_err(|_| Fault::BadRequest)?;
-    if let Some(object) = body.as_object_mut() {
-        object.insert("schema".to_owned(), "smista.correction.v1".into());
-        object.insert("decision_id".to_owned(), decision.decision_id.to_string().into());
-        object.insert("conversation_id".to_owned(), id.clone().into());
-    }
-    let published = OutboxMessage {
-        id: correction.correction_id.to_string(),
-        destination: Destination::Corrections,
-        routing_key: decision.routing_key(),
-        body: body.to_string(),
-    };
-    let note = Note {
-        at: correction.corrected_at,
-        account: viewer.account,
-        act: Act::Correct,
-        text: correction.note.clone().unwrap_or_default(),
-    };
-    if !console.store.correct_with(&id, &correction, &note, &[published]).await? {
-        return Err(Fault::NotFound);
-    }
-    Ok(back(&id, &right.list))
+    let said: Said = parsed(&body).ok_or(Fault::BadRequest)?;
+    let Opened { list } = parsed(&body).ok_or(Fault::BadRequest)?;
+    let done = work::correct(&console, &viewer.account, &id, &said).await;
+    let told = done.map(|changed| if changed.is_empty() { "confirm" } else { "correct" });
+    after(&console, &viewer, id, &list, told).await
 }
 
-fn read(right: &Right, account: &str) -> Result<Correction, Fault> {
-    let sentiment = match right.sentiment.as_str() {
-        "" => None,
-        name => Some(SentimentLabel::from_name(name).ok_or(Fault::BadRequest)?),
-    };
-    let stage = match right.stage.as_str() {
-        "" => None,
-        name => Some(Stage::from_name(name).ok_or(Fault::BadRequest)?),
-    };
-    let intent = right.intent.trim();
-    let named = intent.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c));
-    let note = right.note.trim();
-    if !named || intent.len() > 100 || note.chars().count() > LONGEST || note.contains('\0') {
-        return Err(Fault::BadRequest);
-    }
-    Ok(Correction {
-        correction_id: Uuid::new_v4(),
-        message_id: right.message.clone(),
-        corrected_at: Utc::now(),
-        corrected_by: account.to_owned(),
-        sentiment,
-        intents: (!intent.is_empty()).then(|| vec![intent.to_owned()]),
-        stage,
-        note: (!note.is_empty()).then(|| note.to_owned()),
-    })
-}
-
-/// To the conversation, with the list as it was.
-fn back(id: &str, list: &str) -> Response {
+/// To the conversation, with the list as it was and what was done; or the page again, with what was wrong.
+async fn after(
+    console: &Console,
+    viewer: &Viewer,
+    id: String,
+    list: &str,
+    done: Result<&str, Fault>,
+) -> Result<Response, Fault> {
     let list =
         if list.starts_with('?') && list.is_ascii() && !list.contains(char::is_control) { list } else { "" };
-    Redirect::to(&format!("/conversation/{}{list}", encoded(id))).into_response()
+    match done {
+        Ok(told) => {
+            let start = if list.is_empty() { "?" } else { "&" };
+            let address = format!("/conversation/{}{list}{start}told={told}", encoded(&id));
+            Ok(Redirect::to(&address).into_response())
+        }
+        Err(wrong @ (Fault::BadRequest | Fault::Conflict)) => {
+            let query = parsed(list.trim_start_matches('?').as_bytes()).unwrap_or_default();
+            shown(console, viewer, id, query, Some(wrong)).await
+        }
+        Err(other) => Err(other),
+    }
 }

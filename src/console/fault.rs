@@ -18,6 +18,8 @@ pub enum Fault {
     Forged,
     /// There is no such thing.
     NotFound,
+    /// Somebody else was quicker.
+    Conflict,
     /// The database does not answer.
     Unavailable,
 }
@@ -30,6 +32,7 @@ impl Fault {
             Self::SignIn => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::Forged => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict => StatusCode::CONFLICT,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

@@ -15,6 +15,7 @@ pub mod routes;
 mod sign_in;
 mod throttle;
 mod words;
+mod work;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use crate::routing::PolicyHandle;
 use crate::store::console::ConsoleStore;
 
 pub use words::Language;
@@ -43,6 +45,8 @@ pub enum ConsoleError {
 pub struct Console {
     store: Arc<dyn ConsoleStore>,
     config: config::Console,
+    /// Names the queues and when an answer is due there.
+    policy: PolicyHandle,
     live: live::Live,
     throttle: throttle::Throttle,
     passwords: password::Passwords,
@@ -52,11 +56,17 @@ pub struct Console {
 }
 
 impl Console {
-    /// Over a store.
-    pub fn new(store: Arc<dyn ConsoleStore>, config: config::Console, stop: CancellationToken) -> Arc<Self> {
+    /// Over a store; corrections are bound by the policy.
+    pub fn new(
+        store: Arc<dyn ConsoleStore>,
+        config: config::Console,
+        policy: PolicyHandle,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             config,
+            policy,
             live: live::Live::new(),
             throttle: throttle::Throttle::default(),
             passwords: password::Passwords::default(),

@@ -60,6 +60,8 @@ pub struct QueueQuery {
     pub after: String,
     /// Conversation to begin behind.
     pub behind: String,
+    /// What was just done, said once.
+    pub told: String,
 }
 
 impl QueueQuery {

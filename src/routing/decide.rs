@@ -196,7 +196,12 @@ impl Policy {
         Route { action: sum.action, queue: Some(sum.queue.to_owned()), skills, language, sla_due_at }
     }
 
-    fn due(&self, queue: &super::compile::Queue, level: Level, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(super) fn due(
+        &self,
+        queue: &super::compile::Queue,
+        level: Level,
+        from: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
         let sla = *queue.sla.get(&level)?;
         if queue.around_the_clock.contains(&level) {
             return from.checked_add_signed(sla);

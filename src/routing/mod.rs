@@ -4,6 +4,7 @@
 pub mod assemble;
 mod check;
 pub mod compile;
+pub mod correction;
 pub mod decide;
 pub mod decision;
 pub mod event;

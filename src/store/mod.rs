@@ -31,7 +31,7 @@ use crate::routing::Decision;
 
 pub use alone::Alone;
 pub use attendance::Attendance;
-pub use correction::{Corrected, Correction};
+pub use correction::{Corrected, Correction, CorrectionMessage, SCHEMA as CORRECTION_SCHEMA};
 pub use erasure::{Erased, Kind, MarkKey, Subject, Traces};
 pub use identity::Owner;
 pub use past::{Order, Past, Place, Span, Walk};

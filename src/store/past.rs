@@ -34,7 +34,7 @@ pub enum Order {
     Customer,
 }
 
-/// A message that was decided.
+/// A message that was decided, with its first decision: what people corrected since is in the corrections.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Past {
     /// Whose it is today: a decision keeps the name that its customer had before others turned out to be the same.
@@ -93,12 +93,12 @@ impl Walk {
 }
 
 const BY_TIME: &str = "SELECT i.customer, d.decided_at, d.decision, d.interaction \
-    FROM decisions d JOIN inbox i ON i.message_id = d.message_id \
+    FROM decisions d JOIN inbox i ON i.decision_id = d.decision_id \
     WHERE d.decided_at >= $1 AND d.decided_at < $2 AND (d.decided_at, d.decision_id) > ($3, $4) \
     ORDER BY d.decided_at, d.decision_id LIMIT $5";
 
 const BY_CUSTOMER: &str = "SELECT i.customer, d.decided_at, d.decision, d.interaction \
-    FROM inbox i JOIN decisions d ON d.message_id = i.message_id \
+    FROM inbox i JOIN decisions d ON d.decision_id = i.decision_id \
     WHERE d.decided_at >= $1 AND d.decided_at < $2 AND i.customer >= $3 \
         AND (i.customer, d.decided_at, d.decision_id) > ($3, $4, $5) \
     ORDER BY i.customer, d.decided_at, d.decision_id LIMIT $6";

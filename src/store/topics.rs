@@ -77,7 +77,7 @@ const RAISE: &str = "INSERT INTO topic_spikes (event_id, topic, hour, raised_at,
 const EXAMPLE: &str = "INSERT INTO topic_examples (event_id, place, message_id) VALUES ($1, $2, $3)";
 
 const LATEST: &str = "SELECT i.customer, d.decision, d.interaction \
-    FROM decisions d JOIN inbox i ON i.message_id = d.message_id \
+    FROM decisions d JOIN inbox i ON i.decision_id = d.decision_id \
     WHERE d.decided_at >= $1 ORDER BY d.decided_at DESC, d.decision_id LIMIT $2";
 
 const PAST: &str = "SELECT hour, messages FROM topic_hours WHERE topic = $1 AND hour >= $2 AND hour < $3";
@@ -88,7 +88,7 @@ const SPIKES: &str = "SELECT event_id, topic, hour, raised_at, expected FROM top
     WHERE hour >= $1 ORDER BY hour DESC, raised_at DESC, topic";
 
 const EXAMPLES_OF: &str = "SELECT d.interaction FROM topic_examples e \
-    JOIN decisions d ON d.message_id = e.message_id WHERE e.event_id = $1 ORDER BY e.place";
+    JOIN inbox i ON i.message_id = e.message_id JOIN decisions d ON d.decision_id = i.decision_id WHERE e.event_id = $1 ORDER BY e.place";
 
 /// Events of others that show a message of this customer.
 const SHOWN_IN: &str = "SELECT o.id, o.body FROM outbox o WHERE o.id IN \

@@ -78,6 +78,8 @@ mod tests {
             sentiment: None,
             intents: None,
             stage: None,
+            priority: None,
+            queue: None,
             note: None,
         };
         change(&mut correction);

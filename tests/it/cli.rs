@@ -351,7 +351,7 @@ fn schemas_are_json_documents() {
     let asyncapi = run(dir.path(), &["schema", "asyncapi"], b"");
     let document: Value = serde_json::from_slice(&asyncapi.stdout).unwrap();
     assert_eq!(document["asyncapi"], "3.0.0");
-    for which in ["interaction", "decision"] {
+    for which in ["interaction", "decision", "correction"] {
         let output = run(dir.path(), &["schema", which], b"");
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(document["properties"]["message_id"].is_object(), "{which}: {document}");

@@ -297,6 +297,8 @@ async fn correct(store: &dyn Store, someone: &Someone) {
         sentiment: None,
         intents: None,
         stage: None,
+        priority: None,
+        queue: None,
         note: Some(format!("as {} said", someone.mail)),
     };
     assert!(store.correct(correction).await.unwrap());

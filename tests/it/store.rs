@@ -530,6 +530,8 @@ async fn keeps_corrections(store: Arc<dyn Store>) {
         sentiment: None,
         intents: Some(intents.iter().map(|intent| (*intent).to_owned()).collect()),
         stage: None,
+        priority: None,
+        queue: None,
         note: None,
     };
     let first = correction(&message.id, 10, &["praise"]);
@@ -746,6 +748,8 @@ async fn nothing_is_kept_for_ever(config: &config::Store) {
         sentiment: None,
         intents: None,
         stage: None,
+        priority: None,
+        queue: None,
         note: None,
     };
     assert!(store.correct(correction).await.unwrap());

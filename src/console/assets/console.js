@@ -47,21 +47,34 @@
       target.select();
     } else if (target.matches("summary")) {
       target.parentElement.open = true;
-      const first = target.parentElement.querySelector("select, textarea, input:not([type=hidden])");
+      const first = target.parentElement.querySelector("button:enabled");
       (first || target).focus();
     } else {
       target.click();
     }
     return true;
   };
+  // With the panel of corrections open one key more is enough.
+  const quick = (key) => {
+    const open = document.querySelector(".correct[open]");
+    const button = open && [...open.querySelectorAll("[data-quick]:enabled")].find((one) => one.dataset.quick === key);
+    if (button) button.click();
+    return Boolean(button);
+  };
   document.addEventListener("keydown", (event) => {
+    const panel = document.querySelector(".correct[open]");
+    if (event.key === "Escape" && panel) {
+      panel.open = false;
+      panel.querySelector("summary").focus();
+      return;
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (event.target.closest("input, textarea, select, dialog")) return;
     if (event.key === "j" || event.key === "k") {
       move(event.key === "j" ? 1 : -1);
     } else if (event.key === "?") {
       if (help) help.showModal();
-    } else if (!"/ycar".includes(event.key) || !press(event.key)) {
+    } else if (!quick(event.key) && (!"/ycar".includes(event.key) || !press(event.key))) {
       return;
     }
     event.preventDefault();
@@ -88,6 +101,16 @@
       form.removeAttribute("aria-busy");
     }
   });
+
+  // What was just done is said once: loading the page again does not repeat it.
+  if (document.querySelector("[data-told]")) {
+    const address = new URL(window.location.href);
+    address.searchParams.delete("told");
+    window.history.replaceState(null, "", address);
+  }
+  // The open conversation is in sight in its list.
+  const current = document.querySelector(".item[aria-current]");
+  if (current) current.scrollIntoView({ block: "nearest" });
 
   // On a phone the filters are folded.
   const box = document.querySelector(".filter-box");

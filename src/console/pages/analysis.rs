@@ -35,6 +35,8 @@ pub(super) fn side(
             details {
                 summary { (words.versions) }
                 dl class="facts small" {
+                    div { dt { (words.decision) } dd { code { (decision.decision_id) } " · " (words.revision) " " (decision.revision) } }
+                    @if let Some(former) = decision.supersedes { div { dt { (words.supersedes) } dd { code { (former) } } } }
                     @for (name, version) in [
                         (words.model, &decision.versions.model),
                         (words.policy, &decision.versions.policy),

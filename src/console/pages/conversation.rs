@@ -5,46 +5,54 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::marks::{Segment, spoken};
-use super::{analysis, csrf, parts, queue};
+use super::{analysis, correction, csrf, parts, queue};
+use crate::console::fault::Fault;
 use crate::console::guard::Viewer;
 use crate::console::query::encoded;
 use crate::console::queue::Listed;
 use crate::console::words::Words;
 use crate::interaction::{Author, Interaction};
-use crate::nlp::labels::{INTENTS, SentimentLabel, Stage};
 use crate::routing::Decision;
 use crate::store::console::{Act, Note, Reviewed, Role, Status};
 
-/// The page, with the list it was opened from beside it.
-pub(in crate::console) fn page(
-    words: &Words,
-    viewer: &Viewer,
-    listed: &Listed,
-    reviewed: &Reviewed,
-    now: DateTime<Utc>,
-) -> Response {
+/// What the page is made of.
+pub(in crate::console) struct View<'a> {
+    pub words: &'a Words,
+    pub viewer: &'a Viewer,
+    pub listed: &'a Listed,
+    pub reviewed: &'a Reviewed,
+    /// The queues that a message can be sent to.
+    pub queues: &'a [&'a str],
+}
+
+/// The page, with the list it was opened from beside it, and what was wrong with what was just asked for.
+pub(in crate::console) fn page(view: &View<'_>, wrong: Option<Fault>, now: DateTime<Utc>) -> Response {
+    let View { words, viewer, listed, reviewed, .. } = *view;
     let open = Some(reviewed.item.conversation_id.as_str());
-    let body = queue::panes(words, viewer, listed, open, now, &pane(words, viewer, listed, reviewed, now));
+    let body = queue::panes(words, viewer, listed, open, now, &pane(view, wrong, now));
     let title = format!("{} {}", words.conversation, reviewed.item.conversation_id);
     super::frame(words, Some(viewer), &title, "conversation", &body)
 }
 
-fn pane(words: &Words, viewer: &Viewer, listed: &Listed, reviewed: &Reviewed, now: DateTime<Utc>) -> Markup {
+fn pane(view: &View<'_>, wrong: Option<Fault>, now: DateTime<Utc>) -> Markup {
+    let View { words, viewer, listed, reviewed, .. } = *view;
     let item = &reviewed.item;
     let address = listed.query.address();
     let latest = reviewed.messages.last().map(|(_, decision)| decision);
     html! {
         section class="pane conversation" id="conversation" aria-labelledby="title" {
             p class="back" { a href=(format!("/queue{address}")) { "‹ " (words.back) } }
+            @if let Some(wrong) = wrong { p role="alert" class="alert" { (super::what_is_wrong(words, wrong)) } }
+            @else if let Some(text) = told_of(words, &listed.query.told) { p role="status" class="told" data-told { (text) } }
             header class="head" {
                 h1 id="title" { (words.conversation) " " (item.conversation_id) }
                 p class="line" {
                     (parts::priority(words, &item.priority))
-                    span { (words.label(item.status.as_str())) }
+                    span class="chip" { (words.label(item.status.as_str())) }
                     span { span class="quiet" { (words.assignee) " " } (if item.assignee.is_empty() { words.nobody } else { item.assignee.as_str() }) }
                     (parts::due(words, item.due_at, now))
                 }
-                @if viewer.role >= Role::Supervisor { (acts(words, viewer, reviewed, &address)) }
+                @if viewer.role >= Role::Supervisor { (acts(view, &address)) }
             }
             div class="columns" {
                 div class="said" {
@@ -61,11 +69,25 @@ fn pane(words: &Words, viewer: &Viewer, listed: &Listed, reviewed: &Reviewed, no
     }
 }
 
+/// What was just done, in words.
+fn told_of<'a>(words: &'a Words, told: &str) -> Option<&'a str> {
+    Some(match told {
+        "assign" => words.told_assign,
+        "resolve" => words.told_resolve,
+        "reopen" => words.told_reopen,
+        "comment" => words.told_comment,
+        "confirm" => words.told_confirm,
+        "correct" => words.told_correct,
+        _ => return None,
+    })
+}
+
 fn action(item: &str, what: &str) -> String {
     format!("/conversation/{}/{what}", encoded(item))
 }
 
-fn acts(words: &Words, viewer: &Viewer, reviewed: &Reviewed, address: &str) -> Markup {
+fn acts(view: &View<'_>, address: &str) -> Markup {
+    let View { words, viewer, reviewed, .. } = *view;
     let item = &reviewed.item;
     let (next, title) = match item.status {
         Status::Resolved => ("reopen", words.reopen),
@@ -74,57 +96,35 @@ fn acts(words: &Words, viewer: &Viewer, reviewed: &Reviewed, address: &str) -> M
     let latest = reviewed.messages.last().map(|(_, decision)| decision);
     html! {
         div class="acts" {
+            @if let Some(latest) = latest {
+                form method="post" action=(action(&item.conversation_id, "correct")) {
+                    (hidden(viewer, latest, address))
+                    button data-key="y" { (words.confirm) " " kbd { "y" } }
+                }
+            }
             @for (act, title, key) in [("assign", words.assign_me, "a"), (next, title, "r")] {
                 form method="post" action=(action(&item.conversation_id, "act")) {
                     (csrf(viewer))
                     input type="hidden" name="list" value=(address);
-                    button name="act" value=(act) data-key=(key) { (title) " " kbd { (key) } }
+                    button class="second" name="act" value=(act) data-key=(key) { (title) " " kbd { (key) } }
                 }
             }
             @if let Some(latest) = latest {
-                form method="post" action=(action(&item.conversation_id, "correct")) {
-                    (csrf(viewer))
-                    input type="hidden" name="list" value=(address);
-                    input type="hidden" name="message" value=(latest.message_id);
-                    button data-key="y" { (words.confirm) " " kbd { "y" } }
-                }
                 details class="correct" {
                     summary data-key="c" { (words.correct) " " kbd { "c" } }
-                    (correct(words, viewer, &item.conversation_id, latest, address))
+                    (correction::panel(view, latest, &action(&item.conversation_id, "correct"), address))
                 }
             }
         }
     }
 }
 
-fn correct(words: &Words, viewer: &Viewer, id: &str, decision: &Decision, address: &str) -> Markup {
-    let choice = |name: &str, title: &str, now: &str, options: Vec<&str>| {
-        html! {
-            label {
-                (title)
-                select name=(name) {
-                    option value="" { (words.unchanged) ": " (words.label(now)) }
-                    @for option in options { option value=(option) { (words.label(option)) } }
-                }
-            }
-        }
-    };
-    let analysis = &decision.analysis;
-    let intent = analysis.intents.first().map_or("–", |intent| intent.name.as_str());
-    let stage = analysis.stage.as_ref().map_or("–", |stage| stage.name.as_str());
-    let sentiments = SentimentLabel::ALL.iter().map(|label| label.as_str()).collect();
-    let stages = Stage::ALL.iter().map(|stage| stage.as_str()).collect();
+/// What every form about a decision carries.
+pub(super) fn hidden(viewer: &Viewer, decision: &Decision, address: &str) -> Markup {
     html! {
-        form method="post" action=(action(id, "correct")) class="stack" {
-            (csrf(viewer))
-            input type="hidden" name="list" value=(address);
-            input type="hidden" name="message" value=(decision.message_id);
-            (choice("sentiment", words.sentiment, analysis.sentiment.label.as_str(), sentiments))
-            (choice("intent", words.intents, intent, INTENTS.to_vec()))
-            (choice("stage", words.stage, stage, stages))
-            label { (words.note) textarea name="note" rows="2" maxlength="4000" {} }
-            button { (words.correct) }
-        }
+        (csrf(viewer))
+        input type="hidden" name="list" value=(address);
+        input type="hidden" name="message" value=(decision.message_id);
     }
 }
 
@@ -170,6 +170,8 @@ fn history(words: &Words, viewer: &Viewer, reviewed: &Reviewed, address: &str) -
                         correction.sentiment.map(|label| words.label(label.as_str())),
                         (!intents.is_empty()).then_some(intents.as_str()),
                         correction.stage.map(|stage| words.label(stage.as_str())),
+                        correction.priority.map(|level| words.label(level.as_str())),
+                        correction.queue.as_deref(),
                     ].into_iter().flatten().collect();
                     li {
                         (parts::time(correction.corrected_at)) " " strong { (correction.corrected_by) } ": "

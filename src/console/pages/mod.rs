@@ -3,6 +3,7 @@
 pub(super) mod access;
 pub(super) mod analysis;
 pub(super) mod conversation;
+mod correction;
 pub(super) mod marks;
 pub(super) mod parts;
 pub(super) mod queue;
@@ -40,7 +41,7 @@ pub(super) fn frame(
             body data-at=(at) data-now=(now) data-news=(words.news) data-overdue=(words.overdue) data-due=(words.due) {
                 a class="skip" href="#content" { (words.skip) }
                 header class="top" {
-                    a class="name" href="/queue" { span aria-hidden="true" { "⇶ " } (words.console) }
+                    a class="name" href="/queue" { span class="logo" aria-hidden="true" { "⇶" } " " (words.console) }
                     @if let Some(viewer) = viewer { (who(words, viewer)) }
                 }
                 (body)
@@ -58,8 +59,8 @@ fn who(words: &Words, viewer: &Viewer) -> Markup {
     };
     html! {
         nav class="who" aria-label=(words.account) {
-            span { span class="quiet" { (words.signed_in_as) " " } strong { (viewer.account) } " · " (viewer.role.as_str()) }
-            @if viewer.role == crate::store::console::Role::Admin { a href="/access" { (words.access_title) } }
+            span class="me" { span class="quiet" { (words.signed_in_as) " " } strong { (viewer.account) } " " span class="chip" { (viewer.role.as_str()) } }
+            @if viewer.role == crate::store::console::Role::Admin { a href="/access" { (words.access_short) } }
             button type="button" class="plain" data-key="?" aria-haspopup="dialog" { (words.keys) " " kbd { "?" } }
             form method="post" action="/language" {
                 (csrf(viewer))
@@ -78,6 +79,7 @@ fn help(words: &Words) -> Markup {
         ("/", words.key_search),
         ("y", words.key_confirm),
         ("c", words.key_correct),
+        ("- 0 + · 1–4", words.key_quick),
         ("a", words.key_assign),
         ("r", words.key_resolve),
         ("?", words.key_help),
@@ -96,16 +98,22 @@ pub(super) fn csrf(viewer: &Viewer) -> Markup {
     html! { input type="hidden" name="csrf" value=(viewer.csrf); }
 }
 
-/// A fault as a page.
-pub(super) fn fault(words: &Words, fault: Fault) -> Response {
-    let text = match fault {
+/// A fault in words.
+fn what_is_wrong(words: &Words, fault: Fault) -> &'static str {
+    match fault {
         Fault::BadRequest => words.fault_bad,
         Fault::SignIn => words.sign_in,
         Fault::Forbidden => words.fault_forbidden,
         Fault::Forged => words.fault_forged,
         Fault::NotFound => words.fault_missing,
+        Fault::Conflict => words.fault_overtaken,
         Fault::Unavailable => words.fault_away,
-    };
+    }
+}
+
+/// A fault as a page.
+pub(super) fn fault(words: &Words, fault: Fault) -> Response {
+    let text = what_is_wrong(words, fault);
     let body = html! {
         main id="content" class="single" {
             h1 { (words.fault_title) }

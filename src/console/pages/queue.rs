@@ -14,6 +14,9 @@ use crate::nlp::labels::{SentimentLabel, SignalKind, Stage};
 use crate::routing::decision::Level;
 use crate::store::console::{Item, Status};
 
+/// Flags that a row shows; the conversation has all.
+const FLAGS: usize = 3;
+
 /// With no conversation open.
 pub(in crate::console) fn page(
     words: &Words,
@@ -23,7 +26,7 @@ pub(in crate::console) fn page(
 ) -> Response {
     let empty = html! {
         section class="pane conversation" aria-label=(words.conversation) {
-            div class="empty" { h2 { (words.open_one) } p { (words.open_one_why) } }
+            div class="empty" { p class="big" aria-hidden="true" { "⇶" } h2 { (words.open_one) } p { (words.open_one_why) } p class="keys-only" { (words.open_keys) } }
         }
     };
     let body = panes(words, viewer, listed, None, now, &empty);
@@ -151,11 +154,13 @@ fn filters(words: &Words, query: &QueueQuery) -> Markup {
 fn list(words: &Words, listed: &Listed, open: Option<&str>, now: DateTime<Utc>) -> Markup {
     let address = listed.query.address();
     html! {
-        h1 { (words.queue_title) }
-        p class="news" role="status" { a href=(format!("/queue{address}")) data-news-bar hidden {} }
+        div class="list-head" {
+            h1 { (words.queue_title) }
+            p class="news" role="status" { a href=(format!("/queue{address}")) data-news-bar hidden {} }
+        }
         noscript { p class="quiet" { (words.script_off) } }
         @if listed.items.is_empty() {
-            div class="empty" { h2 { (words.nothing_here) } p { (words.nothing_here_why) } }
+            div class="empty" { p class="big" aria-hidden="true" { "✓" } h2 { (words.nothing_here) } p { (words.nothing_here_why) } }
         } @else {
             ul class="items" {
                 @for item in &listed.items {
@@ -176,20 +181,21 @@ fn row(words: &Words, item: &Item, address: &str, is_open: bool, now: DateTime<U
             span class="line" {
                 (parts::priority(words, &item.priority))
                 span class="quiet" { (words.label(&item.channel)) }
-                span class="end" { (parts::time(item.decided_at)) }
+                span class="end" { @if item.due_at.is_some() { (parts::due(words, item.due_at, now)) } }
             }
             span class="excerpt" { (item.excerpt) }
             span class="line" {
+                span class=(format!("mood m-{}", item.sentiment)) { (words.label(&item.sentiment)) }
                 @if !item.queue.is_empty() { span { (item.queue) } }
                 @if !item.intent.is_empty() { span class="quiet" { (item.intent) } }
-                span class=(format!("mood m-{}", item.sentiment)) { (words.label(&item.sentiment)) }
-                span class="end" { (parts::due(words, item.due_at, now)) }
             }
             span class="line" {
-                (parts::chips(item.flags.iter().map(String::as_str)))
+                (parts::chips(item.flags.iter().take(FLAGS).map(String::as_str)))
+                @if item.flags.len() > FLAGS { span class="quiet" { "+" (item.flags.len() - FLAGS) " " (words.more_flags) } }
                 span class="end quiet" {
-                    (words.label(item.status.as_str()))
-                    @if !item.assignee.is_empty() { " · " (item.assignee) }
+                    @if item.status != Status::Open { (words.label(item.status.as_str())) " " }
+                    @if !item.assignee.is_empty() { (item.assignee) " " }
+                    (parts::time(item.decided_at))
                 }
             }
         }

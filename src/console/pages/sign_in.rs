@@ -8,7 +8,8 @@ use crate::console::words::Words;
 /// The form; `wrong` says what was amiss with the last try.
 pub(in crate::console) fn page(words: &Words, next: &str, wrong: Option<&str>) -> Response {
     let body = html! {
-        main id="content" class="single" {
+        main id="content" class="single card" {
+            p class="big" aria-hidden="true" { "⇶" }
             h1 { (words.sign_in) }
             @if let Some(wrong) = wrong { p role="alert" class="alert" { (wrong) } }
             form method="post" action="/sign-in" class="stack" {

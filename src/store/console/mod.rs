@@ -66,7 +66,8 @@ pub enum Act {
 }
 
 impl Act {
-    const ALL: [Self; 5] = [Self::Comment, Self::Assign, Self::Resolve, Self::Reopen, Self::Correct];
+    /// Everything.
+    pub const ALL: [Self; 5] = [Self::Comment, Self::Assign, Self::Resolve, Self::Reopen, Self::Correct];
 
     /// The name in the store.
     pub fn as_str(self) -> &'static str {
@@ -79,9 +80,21 @@ impl Act {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// The act of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|act| act.as_str() == name)
     }
+}
+
+/// What became of a correction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Corrected {
+    /// It is kept.
+    Kept,
+    /// The conversation has no such message.
+    Unknown,
+    /// Somebody else corrected the same decision first; nothing was written.
+    Overtaken,
 }
 
 /// One line of the access log.
@@ -160,15 +173,17 @@ pub trait ConsoleStore: Store {
     /// Adds a note and changes the status as it says; false when there is no such conversation.
     async fn note(&self, conversation: &str, note: &Note) -> Result<bool, StoreError>;
 
-    /// Keeps a correction as [`Store::correct`] does, with a note and what is to be published of it, all or nothing;
-    /// false when there is no such message.
+    /// Keeps a correction as [`Store::correct`] does, with a note, the superseding decision (if something is not as it
+    /// was) and what is to be published of it, all or nothing. The inbox keeps naming the first decision: it is the one
+    /// that can be made again.
     async fn correct_with(
         &self,
         conversation: &str,
         correction: &Correction,
         note: &Note,
+        superseding: Option<(&Decision, &Interaction)>,
         outbox: &[OutboxMessage],
-    ) -> Result<bool, StoreError>;
+    ) -> Result<Corrected, StoreError>;
 
     /// Writes down who saw a conversation.
     async fn saw(&self, access: &Access) -> Result<(), StoreError>;

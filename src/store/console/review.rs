@@ -183,6 +183,12 @@ impl Projection {
             due_at: due.map_or(0, |due| due.timestamp_micros()),
         }
     }
+
+    /// As of another time, in microseconds since 1970.
+    pub(super) fn at(mut self, at: i64) -> Self {
+        self.at = at;
+        self
+    }
 }
 
 /// Highest first: the level, then what is due first, then what is never due.

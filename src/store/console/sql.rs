@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::filter::Statement;
 use super::review::{self, COLUMNS};
 use super::{
-    Access, Account, Act, ConsoleStore, Correction, Cursor, Expired, Filter, Item, MESSAGES, News, Note,
-    OutboxMessage, Projection, Reviewed, Role, Session, StoreError, project,
+    Access, Account, Act, ConsoleStore, Corrected, Correction, Cursor, Expired, Filter, Item, MESSAGES, News,
+    Note, OutboxMessage, Projection, Reviewed, Role, Session, StoreError, project,
 };
 use crate::interaction::Interaction;
 use crate::routing::Decision;
@@ -157,8 +157,9 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
         conversation: &str,
         correction: &Correction,
         note: &Note,
+        superseding: Option<(&Decision, &Interaction)>,
         outbox: &[OutboxMessage],
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Corrected, StoreError> {
         self.within(async {
             let mut link = self.database.write().await?;
             let known =
@@ -166,7 +167,13 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
             let named = [Text(&correction.message_id), Text(conversation)];
             if link.rows(known, &named).await?.is_empty() {
                 link.abandon().await?;
-                return Ok(false);
+                return Ok(Corrected::Unknown);
+            }
+            if let Some((decision, interaction)) = superseding
+                && !supersede(&mut *link, decision, interaction).await?
+            {
+                link.abandon().await?;
+                return Ok(Corrected::Overtaken);
             }
             sql::write_correction(&mut *link, correction).await?;
             add_note(&mut *link, conversation, note).await?;
@@ -175,7 +182,7 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
                     .await?;
             }
             link.commit().await?;
-            Ok(true)
+            Ok(Corrected::Kept)
         })
         .await
     }
@@ -204,8 +211,9 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
         let row = Projection::of(decision, interaction);
         self.within(async {
             let mut link = self.database.write().await?;
-            let known = "SELECT message_id FROM inbox WHERE message_id = $1";
-            // It may have been purged or erased in between.
+            // It may have been purged or erased in between; what was corrected is in the queue and stays as it is.
+            let known = "SELECT i.message_id FROM inbox i WHERE i.message_id = $1 AND NOT EXISTS \
+                (SELECT 1 FROM decisions d WHERE d.message_id = i.message_id AND d.decision_id <> i.decision_id)";
             if !link.rows(known, &[Text(&decision.message_id)]).await?.is_empty() {
                 project(&mut *link, &row).await?;
             }
@@ -272,6 +280,33 @@ fn account(row: Vec<Cell>) -> Result<Account, StoreError> {
     })
 }
 
+/// Everything but the decision itself is as it was for the one it takes the place of.
+const SUPERSEDING: &str = "INSERT INTO decisions (decision_id, message_id, decided_at, decision, interaction, before) \
+    SELECT $1, message_id, $2, $3, interaction, before FROM decisions WHERE decision_id = $4 \
+    ON CONFLICT (decision_id) DO NOTHING";
+
+/// Writes a decision that takes another's place; false when another one has.
+async fn supersede(
+    link: &mut dyn Link,
+    decision: &Decision,
+    interaction: &Interaction,
+) -> Result<bool, StoreError> {
+    let (id, body) = (decision.decision_id.to_string(), sql::json(decision)?);
+    let former = decision.supersedes.map(|id| id.to_string()).unwrap_or_default();
+    let row = [Text(&id), Int(decision.decided_at.timestamp_micros()), Text(&body), Text(&former)];
+    if link.execute(SUPERSEDING, &row).await? == 0 {
+        return Ok(false);
+    }
+    // The conversation shows its latest message, at the time of that.
+    let shown = "SELECT decided_at FROM review WHERE conversation_id = $1 AND message_id = $2";
+    let shown = link.rows(shown, &[Text(&decision.conversation_id), Text(&decision.message_id)]).await?;
+    if let Some(row) = shown.into_iter().next() {
+        let [at] = cells(row)?;
+        project(link, &Projection::of(decision, interaction).at(at.int()?)).await?;
+    }
+    Ok(true)
+}
+
 async fn add_note(link: &mut dyn Link, conversation: &str, note: &Note) -> Result<(), StoreError> {
     let id = Uuid::new_v4().to_string();
     let sql = "INSERT INTO review_notes (note_id, conversation_id, at, account, kind, text) \
@@ -293,9 +328,12 @@ async fn add_note(link: &mut dyn Link, conversation: &str, note: &Note) -> Resul
     Ok(())
 }
 
+/// Each with its latest revision.
 const MESSAGES_OF: &str = "SELECT d.interaction, d.decision FROM review_messages r \
-    JOIN inbox i ON i.message_id = r.message_id JOIN decisions d ON d.decision_id = i.decision_id \
-    WHERE r.conversation_id = $1 ORDER BY r.decided_at DESC, r.message_id DESC LIMIT $2";
+    JOIN decisions d ON d.message_id = r.message_id \
+    WHERE r.conversation_id = $1 AND NOT EXISTS (SELECT 1 FROM decisions later \
+        WHERE later.message_id = d.message_id AND later.decided_at > d.decided_at) \
+    ORDER BY r.decided_at DESC, r.message_id DESC LIMIT $2";
 
 const NOTES_OF: &str =
     "SELECT at, account, kind, text FROM review_notes WHERE conversation_id = $1 ORDER BY at, note_id";

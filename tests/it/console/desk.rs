@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use smista::config::Config;
 use smista::console::{Console, password, routes};
-use smista::routing::Decision;
+use smista::routing::{Decision, Policy, PolicyHandle};
 use smista::store::console::{Account, ConsoleStore, Expired, Role};
 use smista::store::{self, Committed, Effect, OutboxMessage};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,8 @@ impl Desk {
         change(&mut config);
         let store = store::open_console(&config.store).await.unwrap();
         let stop = CancellationToken::new();
-        let console = Console::new(Arc::clone(&store), config.console, stop.clone());
+        let policy = PolicyHandle::new(Policy::embedded_default().unwrap());
+        let console = Console::new(Arc::clone(&store), config.console, policy, stop.clone());
         Self { store, console, stop, _folder: folder }
     }
 
