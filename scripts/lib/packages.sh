@@ -20,6 +20,9 @@ missing_packages() {
   [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
   found=(/usr/lib/postgresql/*/bin/initdb)
   [ -x "${found[0]}" ] || echo postgresql
+  [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || echo chromium
+  command -v node >/dev/null || echo nodejs
+  command -v npm >/dev/null || echo npm
 }
 
 # Debian starts a service as it installs it, and at every boot. The tests run servers of their own, so what is
@@ -58,6 +61,18 @@ bring_packages() {
   say "installing ${missing[*]}"
   as_root apt-get -q update >&2 || say "some package lists could not be fetched; going on with those that are here"
   apt_install "${missing[@]}" || die "apt-get could not install ${missing[*]}"
+}
+
+# bring_console_tests: the packages that scripts/test-console runs with, as the lock file names them.
+bring_console_tests() {
+  local folder=$SMISTA_ROOT/tests/console
+  if [ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then
+    note "packages of tests/console: all there"
+    return
+  fi
+  say "fetching the packages of tests/console"
+  (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2 ||
+    say "could not fetch the packages of tests/console: scripts/test-console will leave itself out"
 }
 
 # packaged_rust: prints "" or "-web", the ending of the distribution's compiler packages that are new enough, if any.

@@ -1,5 +1,7 @@
 //! `smista console`: the supervisor's web pages, and the accounts that may see them.
 
+mod token;
+
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
@@ -32,6 +34,9 @@ enum Command {
     /// Who may sign in.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Who may call the HTTP API.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Put the decisions made before this version into the review queue; safe to repeat.
     #[command(after_help = "Example:\n  smista console index")]
     Index,
@@ -80,6 +85,7 @@ pub async fn run(args: Args, config: Config) -> anyhow::Result<Outcome> {
     match args.command {
         None => serve(config, store).await,
         Some(Command::Index) => index(store).await,
+        Some(Command::Token(command)) => token::run(command, store.as_ref()).await,
         Some(Command::Account(command)) => account(command, store.as_ref()).await,
     }
 }
@@ -129,10 +135,8 @@ async fn index(store: Arc<dyn ConsoleStore>) -> anyhow::Result<Outcome> {
 async fn account(command: AccountCommand, store: &dyn ConsoleStore) -> anyhow::Result<Outcome> {
     match command {
         AccountCommand::Add { name, role, generate } => {
-            let fits = |c: char| c.is_alphanumeric() || "@._-".contains(c);
-            if name.is_empty() || name.chars().count() > 64 || !name.chars().all(fits) {
-                let what = "a name has 1 to 64 letters, digits or any of @ . _ -";
-                return Err(WrongUse(what.to_owned()).into());
+            if !is_name(&name) {
+                return Err(WrongUse(NAME.to_owned()).into());
             }
             if store.account(&name).await?.is_some() {
                 return Err(taken(&name));
@@ -166,6 +170,14 @@ async fn account(command: AccountCommand, store: &dyn ConsoleStore) -> anyhow::R
             told(&format!("{name} has another password; its sessions are over"), made_up)
         }
     }
+}
+
+/// What a name may be.
+const NAME: &str = "a name has 1 to 64 letters, digits or any of @ . _ -";
+
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_alphanumeric() || "@._-".contains(c);
+    !name.is_empty() && name.chars().count() <= 64 && name.chars().all(fits)
 }
 
 fn taken(name: &str) -> anyhow::Error {

@@ -74,7 +74,8 @@ pub(super) async fn act(
     Form(asked): Form<Asked>,
 ) -> Result<Response, Fault> {
     let act = Act::from_name(&asked.act).ok_or(Fault::BadRequest)?;
-    let done = work::act(&console, &viewer.account, &id, act, &asked.text).await;
+    let text = if act == Act::Assign { &viewer.account } else { &asked.text };
+    let done = work::act(&console, &viewer.account, &id, act, text).await;
     after(&console, &viewer, id, &asked.list, done.map(|()| act.as_str())).await
 }
 
@@ -95,7 +96,7 @@ pub(super) async fn correct(
     let said: Said = parsed(&body).ok_or(Fault::BadRequest)?;
     let Opened { list } = parsed(&body).ok_or(Fault::BadRequest)?;
     let done = work::correct(&console, &viewer.account, &id, &said).await;
-    let told = done.map(|changed| if changed.is_empty() { "confirm" } else { "correct" });
+    let told = done.map(|done| if done.changed.is_empty() { "confirm" } else { "correct" });
     after(&console, &viewer, id, &list, told).await
 }
 

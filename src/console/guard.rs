@@ -211,7 +211,8 @@ pub(super) async fn headers(State(console): State<Arc<Console>>, request: Reques
     for (name, value) in [
         ("content-security-policy", POLICY),
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        // With no-referrer browsers send forms with `Origin: null`, and the guard could not tell them from another site's.
+        ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
     ] {

@@ -2,6 +2,7 @@
 //! corrections, accounts and sessions; it decides nothing. What a page shows is redacted text, escaped by the template.
 
 mod access;
+pub mod api;
 mod assets;
 mod conversation;
 mod fault;

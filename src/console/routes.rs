@@ -91,6 +91,7 @@ pub fn router(console: &Arc<Console>) -> Router {
     let anybody = Guard { console: Arc::clone(console), lowest: None };
     let nothing = get(|| async { Fault::NotFound }).layer(from_fn_with_state(anybody, guard::guard));
     router
+        .merge(super::api::router(console))
         .fallback_service(nothing.with_state(Arc::clone(console)))
         .layer(from_fn_with_state(Arc::clone(console), guard::headers))
         .with_state(Arc::clone(console))

@@ -17,7 +17,7 @@ use crate::store::{CORRECTION_SCHEMA, Correction, CorrectionMessage, Destination
 /// Longest comment or note, in characters.
 const LONGEST: usize = 4000;
 
-/// Assigns to the account, resolves, reopens or comments.
+/// Assigns to the account that `text` names, resolves, reopens, or comments with `text`.
 pub(super) async fn act(
     console: &Console,
     account: &str,
@@ -26,7 +26,7 @@ pub(super) async fn act(
     text: &str,
 ) -> Result<(), Fault> {
     let text = match act {
-        Act::Assign => account.to_owned(),
+        Act::Assign => text.to_owned(),
         Act::Comment => text.trim().to_owned(),
         Act::Resolve | Act::Reopen => String::new(),
         Act::Correct => return Err(Fault::BadRequest),
@@ -44,6 +44,8 @@ pub(super) async fn act(
 #[serde(default)]
 pub(super) struct Said {
     pub message: String,
+    /// The decision that was looked at; when another one is in force by now, nothing is done. Empty: whichever is.
+    pub decision: String,
     pub sentiment: String,
     pub intent: String,
     pub stage: String,
@@ -52,18 +54,24 @@ pub(super) struct Said {
     pub note: String,
 }
 
+/// What became of it.
+pub(super) struct Done {
+    /// The decision in force now.
+    pub decision: Decision,
+    /// What is not as it was; nothing for a confirmation.
+    pub changed: Vec<&'static str>,
+}
+
 /// Keeps a confirmation (nothing said) or a correction. A correction makes a superseding decision; it, its event and the
-/// correction are published together. Returns what is not as it was: nothing for a confirmation.
-pub(super) async fn correct(
-    console: &Console,
-    account: &str,
-    id: &str,
-    said: &Said,
-) -> Result<Vec<&'static str>, Fault> {
+/// correction are published together.
+pub(super) async fn correct(console: &Console, account: &str, id: &str, said: &Said) -> Result<Done, Fault> {
     let correction = read(said, account)?;
     let reviewed = console.store.conversation(id).await?.ok_or(Fault::NotFound)?;
     let message = reviewed.messages.iter().find(|(_, decision)| decision.message_id == said.message);
     let (interaction, decision) = message.ok_or(Fault::NotFound)?;
+    if !said.decision.is_empty() && said.decision != decision.decision_id.to_string() {
+        return Err(Fault::Conflict);
+    }
     let (policy, right) = (console.policy.current(), correction.right());
     let made = superseding(&policy, decision, interaction.sent_at, &right, correction.corrected_at)
         .map_err(|_| Fault::BadRequest)?;
@@ -85,7 +93,10 @@ pub(super) async fn correct(
         Corrected::Unknown => return Err(Fault::NotFound),
         Corrected::Overtaken => return Err(Fault::Conflict),
     }
-    Ok(made.map(|made| made.changed).unwrap_or_default())
+    Ok(match made {
+        Some(Superseding { decision, changed }) => Done { decision, changed },
+        None => Done { decision: decision.clone(), changed: Vec::new() },
+    })
 }
 
 fn outbox(

@@ -30,6 +30,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "merged", include_str!("../../migrations/postgres/0006_merged.sql")),
     (7, "topics", include_str!("../../migrations/postgres/0007_topics.sql")),
     (8, "console", include_str!("../../migrations/postgres/0008_console.sql")),
+    (9, "tokens", include_str!("../../migrations/postgres/0009_tokens.sql")),
 ];
 
 /// Between two tries to connect.

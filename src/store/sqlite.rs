@@ -29,6 +29,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "merged", include_str!("../../migrations/sqlite/0006_merged.sql")),
     (7, "topics", include_str!("../../migrations/sqlite/0007_topics.sql")),
     (8, "console", include_str!("../../migrations/sqlite/0008_console.sql")),
+    (9, "tokens", include_str!("../../migrations/sqlite/0009_tokens.sql")),
 ];
 /// Several processes may open a new file at once; the losers find it done on the next try.
 const OPEN_TRIES: u32 = 5;

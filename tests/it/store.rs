@@ -728,8 +728,14 @@ async fn a_newer_schema_is_refused() {
 /// to be empty once everything in it is too old.
 async fn nothing_is_kept_for_ever(config: &config::Store) {
     /// Nobody's data: what has been migrated, which workers are there, who may use the console.
-    const OTHERS: [&str; 5] =
-        ["_sqlx_migrations", "workers", "console_accounts", "console_sessions", "console_views"];
+    const OTHERS: [&str; 6] = [
+        "_sqlx_migrations",
+        "workers",
+        "console_accounts",
+        "console_sessions",
+        "console_views",
+        "console_tokens",
+    ];
     let store = store::open_console(config).await.unwrap();
     let customer = unique("c");
     let message = Message::of(&customer);

@@ -125,6 +125,7 @@ pub(super) fn hidden(viewer: &Viewer, decision: &Decision, address: &str) -> Mar
         (csrf(viewer))
         input type="hidden" name="list" value=(address);
         input type="hidden" name="message" value=(decision.message_id);
+        input type="hidden" name="decision" value=(decision.decision_id);
     }
 }
 

@@ -6,6 +6,7 @@ mod account;
 mod filter;
 mod review;
 mod sql;
+mod token;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -18,6 +19,7 @@ pub use account::{Account, Role, Session};
 pub use filter::{Cursor, Filter, Sorting};
 pub use review::{Item, Status};
 pub(in crate::store) use review::{Projection, project};
+pub use token::{Scope, Token};
 
 /// Most messages of a conversation that are shown, the latest.
 pub const MESSAGES: u32 = 200;
@@ -199,6 +201,21 @@ pub trait ConsoleStore: Store {
 
     /// The filters that an account keeps: name and query.
     async fn views(&self, account: &str) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// Adds a token of the HTTP API, known by its SHA-256; false when the name is taken.
+    async fn add_token(&self, digest: &str, token: &Token) -> Result<bool, StoreError>;
+
+    /// The token of a SHA-256.
+    async fn token(&self, digest: &str) -> Result<Option<Token>, StoreError>;
+
+    /// Notes that a token is in use.
+    async fn touch_token(&self, digest: &str, at: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Every token, by name.
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError>;
+
+    /// Takes a token back; false when there is none of that name.
+    async fn revoke_token(&self, name: &str) -> Result<bool, StoreError>;
 }
 
 /// Sessions begun or last seen before these have come to their end.

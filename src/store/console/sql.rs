@@ -8,7 +8,7 @@ use super::filter::Statement;
 use super::review::{self, COLUMNS};
 use super::{
     Access, Account, Act, ConsoleStore, Corrected, Correction, Cursor, Expired, Filter, Item, MESSAGES, News,
-    Note, OutboxMessage, Projection, Reviewed, Role, Session, StoreError, project,
+    Note, OutboxMessage, Projection, Reviewed, Role, Session, StoreError, Token, project, token,
 };
 use crate::interaction::Interaction;
 use crate::routing::Decision;
@@ -241,6 +241,33 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
                 Ok((name.text()?, query.text()?))
             })
             .collect()
+    }
+
+    async fn add_token(&self, digest: &str, token: &Token) -> Result<bool, StoreError> {
+        let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
+        let (scopes, made) = (scopes.join(" "), Int(token.created_at.timestamp_micros()));
+        let sql = "INSERT INTO console_tokens (token, name, scopes, created_at, used_at) \
+            VALUES ($1, $2, $3, $4, 0) ON CONFLICT (name) DO NOTHING";
+        self.changed(sql, &[Text(digest), Text(&token.name), Text(&scopes), made]).await
+    }
+
+    async fn token(&self, digest: &str) -> Result<Option<Token>, StoreError> {
+        let sql = format!("SELECT {} FROM console_tokens WHERE token = $1", token::COLUMNS);
+        self.read(&sql, &[Text(digest)]).await?.into_iter().next().map(token::token).transpose()
+    }
+
+    async fn touch_token(&self, digest: &str, at: DateTime<Utc>) -> Result<(), StoreError> {
+        let sql = "UPDATE console_tokens SET used_at = $2 WHERE token = $1";
+        self.write_one(sql, &[Text(digest), Int(at.timestamp_micros())]).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        let sql = format!("SELECT {} FROM console_tokens ORDER BY name", token::COLUMNS);
+        self.read(&sql, &[]).await?.into_iter().map(token::token).collect()
+    }
+
+    async fn revoke_token(&self, name: &str) -> Result<bool, StoreError> {
+        self.changed("DELETE FROM console_tokens WHERE name = $1", &[Text(name)]).await
     }
 }
 

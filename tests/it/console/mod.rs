@@ -1,5 +1,6 @@
 //! The console as a browser meets it: who may do what, what a page shows, and what it must never let through.
 
+mod api;
 mod desk;
 mod doors;
 mod pages;
