@@ -3,6 +3,8 @@
 
 SMISTA_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/../.." && pwd)
 SMISTA_LIBTORCH_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/smista/libtorch-2.4.0
+# shellcheck disable=SC2034 # for scripts/setup and scripts/test-deploy
+SMISTA_DEPLOY_CHECKS=${XDG_CACHE_HOME:-$HOME/.cache}/smista/deploy-checks
 RUST_VERSION=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$SMISTA_ROOT/Cargo.toml")
 
 if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then

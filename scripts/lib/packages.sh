@@ -23,6 +23,8 @@ missing_packages() {
   [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || echo chromium
   command -v node >/dev/null || echo nodejs
   command -v npm >/dev/null || echo npm
+  command -v promtool >/dev/null || echo prometheus
+  python3 -m venv --help >/dev/null 2>&1 && python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
 }
 
 # Debian starts a service as it installs it, and at every boot. The tests run servers of their own, so what is
@@ -38,7 +40,7 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@" >&2 || return 1
   for service in "$@"; do
     case $service in
-      rabbitmq-server | postgresql)
+      rabbitmq-server | postgresql | prometheus)
         as_root update-rc.d "$service" disable >/dev/null 2>&1 ||
           say "could not keep $service from starting at boot; disable it if you do not want it"
         say "$service is installed but not running: the tests start their own"
@@ -73,6 +75,20 @@ bring_console_tests() {
   say "fetching the packages of tests/console"
   (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2 ||
     say "could not fetch the packages of tests/console: scripts/test-console will leave itself out"
+}
+
+# bring_deploy_checks: the Python packages that scripts/test-deploy runs with, in an environment of their own.
+bring_deploy_checks() {
+  local wanted=$SMISTA_ROOT/tests/deploy/requirements.txt folder=$SMISTA_DEPLOY_CHECKS
+  if cmp -s "$wanted" "$folder/requirements.txt"; then
+    note "packages of tests/deploy: all there"
+    return
+  fi
+  say "fetching the packages of tests/deploy (80 MB)"
+  { python3 -m venv "$folder" &&
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: --requirement "$wanted" &&
+    cp "$wanted" "$folder/requirements.txt"; } >&2 ||
+    say "could not fetch the packages of tests/deploy: scripts/test-deploy will leave some checks out"
 }
 
 # packaged_rust: prints "" or "-web", the ending of the distribution's compiler packages that are new enough, if any.

@@ -7,7 +7,8 @@
 #   kill_rabbitmq DIR          kill -9, for fault tests; start_rabbitmq DIR PORT brings it back with its data
 #   stop_rabbitmq DIR          stops it and its epmd; the folder stays
 #
-# DIR/env holds the environment the broker runs in, ports included (SMISTA_RABBITMQ_PORT, ..._MANAGEMENT_PORT).
+# DIR/env holds the environment the broker runs in, ports included (SMISTA_RABBITMQ_PORT, ..._MANAGEMENT_PORT and, for the
+# plugin rabbitmq_prometheus, ..._METRICS_PORT). RABBITMQ_MORE_PLUGINS names plugins beside the usual ones.
 
 # The programs as the package ships them: the wrapper on the PATH insists on root or the rabbitmq user.
 _rabbitmq_bin() {
@@ -41,18 +42,21 @@ free_port() {
 }
 
 _write_rabbitmq_env() {
-    local dir=$1 port=$2 dist epmd management
-    dist=$(free_port) && epmd=$(free_port) && management=$(free_port) || return 1
+    local dir=$1 port=$2 dist epmd management metrics
+    dist=$(free_port) && epmd=$(free_port) && management=$(free_port) && metrics=$(free_port) || return 1
     cat >"$dir/rabbitmq.conf" <<CONF
 listeners.tcp.1 = 127.0.0.1:$port
 loopback_users = none
 management.tcp.ip = 127.0.0.1
 management.tcp.port = $management
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = $metrics
 disk_free_limit.absolute = 50MB
 raft.wal_max_size_bytes = 67108864
 log.console = false
 CONF
-    echo '[rabbitmq_management,rabbitmq_consistent_hash_exchange].' >"$dir/enabled_plugins"
+    echo "[rabbitmq_management,rabbitmq_consistent_hash_exchange${RABBITMQ_MORE_PLUGINS:+,$RABBITMQ_MORE_PLUGINS}]." \
+        >"$dir/enabled_plugins"
     : >"$dir/rabbitmq-env.conf"
     cat >"$dir/env" <<ENV
 export HOME='$dir'
@@ -70,6 +74,7 @@ export ERL_EPMD_ADDRESS='127.0.0.1'
 export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}'
 export SMISTA_RABBITMQ_PORT='$port'
 export SMISTA_RABBITMQ_MANAGEMENT_PORT='$management'
+export SMISTA_RABBITMQ_METRICS_PORT='$metrics'
 ENV
     mkdir -p "$dir/mnesia" "$dir/log"
 }

@@ -1,0 +1,19 @@
+"""Runs the checks of deploy/ and of the clients and ends with one line that scripts/test counts."""
+
+import pathlib
+import sys
+import unittest
+
+here = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(here))
+pattern = f"test_{sys.argv[1]}*.py" if len(sys.argv) > 1 else "test_*.py"
+suite = unittest.defaultTestLoader.discover(str(here), pattern=pattern, top_level_dir=str(here))
+result = unittest.TextTestRunner(verbosity=2).run(suite)
+for test, reason in result.skipped:
+    print(f"left out: {test}: {reason}", file=sys.stderr)
+bad = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+good = result.testsRun - bad - len(result.skipped)
+if result.testsRun == 0:
+    sys.exit(f"no check is called {pattern}")
+print(f"{max(good, 0)} passed, {bad} failed, {len(result.skipped)} skipped")
+sys.exit(0 if bad == 0 else 1)
