@@ -91,10 +91,12 @@ class Worker:
             "SMISTA_INTERACTION__IDENTITY_KEY": "0123456789abcdef0123456789abcdef",
             "SMISTA_TELEMETRY__LISTEN": f"127.0.0.1:{self.port}",
         }
+        # Who declares exchanges and queues, where that is somebody else.
+        self.operator = None
         self.process = None
 
     def __enter__(self):
-        run(smista(), "topology", "apply", env=self.environment, cwd=self.folder)
+        run(smista(), "topology", "apply", env=self.operator or self.environment, cwd=self.folder)
         with open(self.folder / "worker.log", "w") as log:
             self.process = subprocess.Popen(
                 [smista(), "worker"], env=self.environment, cwd=self.folder, stdout=log, stderr=log
