@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import unittest
 import urllib.error
@@ -76,6 +77,12 @@ def run(*command, **options):
     return done.stdout
 
 
+def outcome(*command, **options):
+    """Exit status and output of a program that may fail."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    return done.returncode, done.stdout
+
+
 class Worker:
     """A worker with the scripted engine on the checks' RabbitMQ; prefix keeps it apart from others."""
 
@@ -93,13 +100,15 @@ class Worker:
         }
         # Who declares exchanges and queues, where that is somebody else.
         self.operator = None
+        # Before the command.
+        self.arguments = []
         self.process = None
 
     def __enter__(self):
         run(smista(), "topology", "apply", env=self.operator or self.environment, cwd=self.folder)
         with open(self.folder / "worker.log", "w") as log:
             self.process = subprocess.Popen(
-                [smista(), "worker"], env=self.environment, cwd=self.folder, stdout=log, stderr=log
+                [smista(), *self.arguments, "worker"], env=self.environment, cwd=self.folder, stdout=log, stderr=log
             )
         try:
             until(self.ready, "the worker is ready")
@@ -124,6 +133,17 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def broker_users(folder):
+    """Makes secrets and brings the users of deploy/make-secrets to the checks' broker."""
+    run(sys.executable, DEPLOY / "make-secrets", folder)
+    request = urllib.request.Request(
+        f"{os.environ['SMISTA_DEPLOY_MANAGEMENT_URL']}/api/definitions",
+        pathlib.Path(folder, "rabbitmq-definitions.json").read_bytes(),
+        {"content-type": "application/json", "authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="},
+    )
+    urllib.request.urlopen(request, timeout=30).close()
 
 
 def publish(exchange, key, body, message_id):

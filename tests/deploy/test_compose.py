@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import unittest
-import urllib.request
 
 import support
 from support import DEPLOY, ROOT, needs_broker, needs_module, run
@@ -135,13 +134,7 @@ class Rights(unittest.TestCase):
     def test_with_these_rights_operator_worker_and_producer_do_their_work(self):
         address = os.environ["SMISTA_DEPLOY_AMQP_URL"].split("@")[1]
         with tempfile.TemporaryDirectory() as folder:
-            secrets_in(folder)
-            request = urllib.request.Request(
-                f"{os.environ['SMISTA_DEPLOY_MANAGEMENT_URL']}/api/definitions",
-                open(f"{folder}/rabbitmq-definitions.json", "rb").read(),
-                {"content-type": "application/json", "authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="},
-            )
-            urllib.request.urlopen(request, timeout=30).close()
+            support.broker_users(folder)
 
             def as_user(user):
                 return {
