@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod erase;
 pub mod eval;
 pub mod eval_signals;
+pub mod export;
 pub mod intents;
 pub mod parked;
 pub mod policy;
@@ -104,6 +105,7 @@ pub enum Command {
     Policy(policy::Args),
     Replay(replay::Args),
     Spikes(spikes::Args),
+    Export(export::Args),
     Erase(erase::Args),
     Intents(intents::Args),
     Eval(eval::Args),
@@ -194,6 +196,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Policy(args) => policy::run(args, ready(false)?).await,
         Command::Replay(args) => replay::run(args, ready(false)?).await,
         Command::Spikes(args) => spikes::run(args, ready(false)?).await,
+        Command::Export(args) => export::run(args, ready(false)?).await,
         Command::Erase(args) => erase::run(args, ready(false)?).await,
         Command::Intents(args) => intents::run(args, ready(false)?).await,
         Command::Eval(args) => eval::run(args, ready(false)?).await,

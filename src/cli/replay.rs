@@ -1,38 +1,56 @@
-//! `smista replay`: decides a stored message again and shows whether the same decision comes out (invariant I5).
+//! `smista replay`: decides stored messages again and shows whether the same decisions come out (invariant I5).
+
+mod span;
 
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::since::Since;
 use super::style::{self, paint};
 use super::{Hinted, Outcome, setup};
 use crate::config::Config;
 use crate::routing::Decision;
-use crate::store::ReplayRecord;
+use crate::store::{ReplayRecord, Store};
 use crate::worker::Pipeline;
 
-/// Decide a stored message again and compare.
+/// Decide stored messages again and compare.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    long_about = "Decide a stored message again and compare.\n\n\
-        Loads the interaction, the customer's state before it and the decision; decides again with the model and policy \
-        of this configuration; prints `equal` or every field that differs. Exit code 1 when it differs.",
+    long_about = "Decide stored messages again and compare.\n\n\
+        Loads interaction, the customer's state before it and decision; decides again with the model, the policy and the \
+        journey settings of this configuration. With --decision it prints `equal` or every field that differs. With \
+        --since it goes through everything decided in a span and counts: equal, different (in which fields, the first ten), \
+        and not provable, because another model or policy made the decision. What is compared is all but the time of \
+        decision and the words shown as explanation. Exit code 1 when one differs.",
     after_help = "Examples:\n  \
         smista replay --decision b1946ac9-2b1e-5d3f-9c46-0d0f6b3b8f11\n  \
-        smista replay --decision b1946ac9-2b1e-5d3f-9c46-0d0f6b3b8f11 --state sqlite:customers.db"
+        smista replay --decision b1946ac9-2b1e-5d3f-9c46-0d0f6b3b8f11 --state sqlite:customers.db\n  \
+        smista replay --since 1d\n  \
+        smista replay --since 2026-05-14 --until 2026-05-15 --json | jq .different.first\n  \
+        smista replay --since 7d --policy policy/last-week.toml"
 )]
 pub struct Args {
-    /// The decision's id
-    #[arg(long, value_name = "ID")]
-    pub decision: Uuid,
+    /// One decision, by its id
+    #[arg(long, value_name = "ID", required_unless_present = "since", conflicts_with_all = ["since", "until"])]
+    pub decision: Option<Uuid>,
+    /// Everything decided since: 24h, 30d, 4w, a day such as 2026-05-14, or a moment
+    #[arg(long, value_name = "SINCE")]
+    pub since: Option<Since>,
+    /// Up to here, itself left out [default: now]
+    #[arg(long, value_name = "UNTIL", requires = "since")]
+    pub until: Option<Since>,
     /// Database that holds it [default: store.url of the configuration]
     #[arg(long, value_name = "sqlite:FILE")]
     pub state: Option<String>,
     /// Decide by this policy instead
     #[arg(long, value_name = "FILE")]
     pub policy: Option<std::path::PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Runs it.
@@ -40,29 +58,44 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
     if let Some(policy) = &args.policy {
         config.policy.path = Some(policy.clone());
     }
+    let span = args.since.map(|since| since.span(args.until)).transpose()?;
     let store = setup::kept(&mut config, args.state.as_deref()).await?;
-    let record = store.replay_record(args.decision).await?.ok_or_else(|| {
+    if let Some((since, until)) = span {
+        let pipeline = setup::pipeline(&config, store).await?;
+        return span::run(&pipeline, since, until, args.json).await;
+    }
+    let id = args.decision.unwrap_or_default();
+    let record = record(store.as_ref(), id).await?;
+    let pipeline = setup::pipeline(&config, store).await?;
+    let again = decide_again(&pipeline, &record).await?;
+    report(&record.decision, &again, args.json)
+}
+
+async fn record(store: &dyn Store, id: Uuid) -> anyhow::Result<ReplayRecord> {
+    let record = store.replay_record(id).await?.ok_or_else(|| {
         Hinted::new(
-            format!("there is no decision {} in this database", args.decision),
+            format!("there is no decision {id} in this database"),
             "check the id and the database (--state, or store.url in smista.toml); old messages are purged after store.inbox_days",
         )
     })?;
     if record.decision.revision > 1 {
         let first = Decision::id_for(&record.decision.message_id, 1);
         return Err(Hinted::new(
-            format!("decision {} was corrected by a person, not made by a policy", args.decision),
+            format!("decision {id} was corrected by a person, not made by a policy"),
             format!("replay what it goes back to: smista replay --decision {first}"),
         )
         .into());
     }
-    let pipeline = setup::pipeline(&config, store).await?;
-    let again = decide_again(&pipeline, &record).await?;
-    report(&record.decision, &again)
+    Ok(record)
 }
 
+/// Decides again what was decided; by cues alone what was decided so.
 async fn decide_again(pipeline: &Pipeline, record: &ReplayRecord) -> anyhow::Result<Decision> {
-    let understanding =
-        pipeline.analyse(&record.interaction).await.context("the message cannot be analysed again")?;
+    let understanding = if record.decision.degraded {
+        pipeline.analyse_cues_only(&record.interaction)
+    } else {
+        pipeline.analyse(&record.interaction).await.context("the message cannot be analysed again")?
+    };
     let composed = pipeline
         .compose(
             &record.interaction,
@@ -76,15 +109,34 @@ async fn decide_again(pipeline: &Pipeline, record: &ReplayRecord) -> anyhow::Res
     Ok(composed.decision)
 }
 
-fn report(stored: &Decision, again: &Decision) -> anyhow::Result<Outcome> {
+/// A field that differs: its path, as stored, as decided again.
+type Difference = (String, String, String);
+
+/// What differs of that which is reproducible.
+fn differences(stored: &Decision, again: &Decision) -> anyhow::Result<Vec<Difference>> {
+    let mut found = Vec::new();
+    differ("", &stored.reproducible()?, &again.reproducible()?, &mut found);
+    Ok(found)
+}
+
+fn report(stored: &Decision, again: &Decision, as_json: bool) -> anyhow::Result<Outcome> {
     let mut out = anstream::stdout();
-    if stored.content_hash()? == again.content_hash()? {
+    let differences = differences(stored, again)?;
+    let outcome = if differences.is_empty() { Outcome::Done } else { Outcome::Failed };
+    if as_json {
+        let fields = differences
+            .iter()
+            .map(|(field, before, after)| json!({ "field": field, "stored": before, "again": after }));
+        let fields: Vec<Value> = fields.collect();
+        let equal = outcome == Outcome::Done;
+        writeln!(out, "{}", json!({ "decision_id": stored.decision_id, "equal": equal, "fields": fields }))?;
+        return Ok(outcome);
+    }
+    if outcome == Outcome::Done {
         writeln!(out, "{} {} {}", paint(style::GOOD, "equal"), stored.decision_id, stored.content_hash()?)?;
-        return Ok(Outcome::Done);
+        return Ok(outcome);
     }
     writeln!(out, "{} {}", paint(style::BAD, "different"), stored.decision_id)?;
-    let mut differences = Vec::new();
-    differ("", &serde_json::to_value(stored)?, &serde_json::to_value(again)?, &mut differences);
     for (field, before, after) in &differences {
         writeln!(out, "  {field}: {before} → {after}")?;
     }
@@ -92,13 +144,14 @@ fn report(stored: &Decision, again: &Decision) -> anyhow::Result<Outcome> {
     let causes: Vec<&str> =
         ["model", "policy", "input", "state"].into_iter().filter(|name| changed(name)).collect();
     let verdict = if causes.is_empty() {
-        "Interaction, state, model and policy are the same: this should not happen; please report it."
+        "Interaction, state, model and policy are the same: the decision was changed in the database, the journey settings \
+         are others than then, or this is a fault of the program; please report it if it is."
             .to_owned()
     } else {
         format!("Not the same as then: {}.", causes.join(", "))
     };
     writeln!(anstream::stderr(), "{verdict}")?;
-    Ok(Outcome::Failed)
+    Ok(outcome)
 }
 
 /// Every leaf that differs, by its path.

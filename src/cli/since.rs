@@ -1,8 +1,10 @@
-//! `--since` of the commands that look back: a span such as `30d`, or a moment.
+//! `--since` and `--until` of the commands that look back: a span such as `30d`, or a moment.
 
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+
+use super::WrongUse;
 
 /// A hundred years: further back there is nothing.
 const MOST: TimeDelta = TimeDelta::days(36_525);
@@ -23,6 +25,23 @@ impl Since {
             Self::Ago(span) => now.checked_sub_signed(span).unwrap_or(DateTime::UNIX_EPOCH),
             Self::At(at) => at,
         }
+    }
+
+    /// From here up to `until`, or up to now.
+    ///
+    /// # Errors
+    /// The end does not come after the beginning.
+    pub fn span(self, until: Option<Self>) -> Result<(DateTime<Utc>, DateTime<Utc>), WrongUse> {
+        let now = Utc::now();
+        let (since, until) = (self.moment(now), until.map_or(now, |until| until.moment(now)));
+        if since >= until {
+            let told = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S").to_string();
+            let (since, until) = (told(since), told(until));
+            return Err(WrongUse(format!(
+                "the span is empty: --since is {since} UTC and --until is {until} UTC; give an earlier --since"
+            )));
+        }
+        Ok((since, until))
     }
 }
 

@@ -212,11 +212,11 @@ impl Decision {
         Uuid::new_v5(&NAMESPACE, format!("{message_id}/{revision}").as_bytes())
     }
 
-    /// `sha256:…` over the decision without `decided_at` and without the words shown for it: the explanation, the
-    /// evidence of reasons, and the span of signals that the model alone saw. Those depend on `engine.explain` and, in
-    /// their weights, on the machine's arithmetic; all that routes is covered. Equal for equal interaction, state,
-    /// model and policy (invariant I5).
-    pub fn content_hash(&self) -> Result<String, serde_json::Error> {
+    /// What is the same for equal interaction, state, model and policy (invariant I5): the decision without `decided_at`
+    /// and without the words shown for it, which are the explanation, the evidence of reasons, and the span of signals
+    /// that the model alone saw. Those depend on `engine.explain` and, in their weights, on the machine's arithmetic; all
+    /// that routes is there. A decision always has a JSON form; its parts are finite numbers, texts and times.
+    pub fn reproducible(&self) -> Result<Value, serde_json::Error> {
         let mut bare = self.clone();
         bare.analysis.explanation = None;
         bare.reasons.iter_mut().for_each(|reason| reason.evidence = None);
@@ -230,7 +230,12 @@ impl Decision {
         if let Some(object) = value.as_object_mut() {
             object.remove("decided_at");
         }
-        hash_json(&value)
+        Ok(value)
+    }
+
+    /// `sha256:…` over what is reproducible of it.
+    pub fn content_hash(&self) -> Result<String, serde_json::Error> {
+        hash_json(&self.reproducible()?)
     }
 
     /// AMQP routing key, `<priority>.<queue>.<channel>`.

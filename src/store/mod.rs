@@ -34,7 +34,7 @@ pub use attendance::Attendance;
 pub use correction::{Corrected, Correction, CorrectionMessage, SCHEMA as CORRECTION_SCHEMA};
 pub use erasure::{Erased, Kind, MarkKey, Subject, Traces};
 pub use identity::Owner;
-pub use past::{Order, Past, Place, Span, Walk};
+pub use past::{Known, Order, Past, Place, Span, Walk};
 pub use topics::{Counted, Spike};
 
 /// A customer's state as stored. `epoch` rises with every commit; a commit against an older epoch is refused, so a
@@ -184,6 +184,13 @@ pub trait Store: Send + Sync {
 
     /// A page of past decisions, those after a place; [`Walk`] goes from page to page.
     async fn past(&self, span: &Span, after: Option<&Place>, limit: u32) -> Result<Vec<Past>, StoreError>;
+
+    /// A page of customers whose latest message was decided in a span, those after a name, in the order of names; for a
+    /// store that keeps no customers, none.
+    async fn journeys(&self, span: &Span, after: &str, limit: u32) -> Result<Vec<Known>, StoreError> {
+        let _ = (span, after, limit);
+        Ok(Vec::new())
+    }
 
     /// Keeps a correction; false when there is no such message. The same correction again changes nothing.
     async fn correct(&self, correction: Correction) -> Result<bool, StoreError>;

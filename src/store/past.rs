@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::link::{Cell, Link, Param, cells};
-use super::{Store, StoreError};
+use super::{CustomerState, Store, StoreError};
 use crate::interaction::Interaction;
 use crate::routing::Decision;
 use Param::{Int, Text};
@@ -90,6 +90,42 @@ impl Walk {
         self.place = page.last().map(Past::place);
         Ok((!page.is_empty()).then_some(page))
     }
+}
+
+/// A customer as they stand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// Who, and what is known of them.
+    pub state: CustomerState,
+    /// When their latest message was decided.
+    pub updated_at: DateTime<Utc>,
+}
+
+const KNOWN: &str = "SELECT customer, epoch, journey, updated_at FROM customers \
+    WHERE customer > $1 AND updated_at >= $2 AND updated_at < $3 AND merged_into IS NULL AND epoch > 0 \
+    ORDER BY customer LIMIT $4";
+
+/// A page of those whose latest message was decided in the span, in the order of names.
+pub(super) async fn known(
+    link: &mut dyn Link,
+    span: &Span,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Known>, StoreError> {
+    let (since, until) = (Int(span.since.timestamp_micros()), Int(span.until.timestamp_micros()));
+    let rows = link.rows(KNOWN, &[Text(after), since, until, Int(limit.into())]).await?;
+    let known = |row: Vec<Cell>| {
+        let [customer, epoch, journey, updated] = cells(row)?;
+        let micros = updated.int()?;
+        let updated_at = DateTime::from_timestamp_micros(micros)
+            .ok_or_else(|| StoreError::Corrupt(format!("{micros} is no time in microseconds")))?;
+        let journey = super::sql::parsed(journey)?;
+        Ok(Known {
+            state: CustomerState { customer: customer.text()?, epoch: epoch.int()?, journey },
+            updated_at,
+        })
+    };
+    rows.into_iter().map(known).collect()
 }
 
 const BY_TIME: &str = "SELECT i.customer, d.decided_at, d.decision, d.interaction \

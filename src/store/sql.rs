@@ -15,7 +15,7 @@ use super::identity;
 use super::link::{Cell, Database, Link, Param, cells};
 use super::{
     Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, Forgotten, Keep,
-    MarkKey, OutboxMessage, Owner, Past, Place, ReplayRecord, Span, Spike, Store, StoreError, Subject,
+    Known, MarkKey, OutboxMessage, Owner, Past, Place, ReplayRecord, Span, Spike, Store, StoreError, Subject,
     TopicPast, erasure, merge, past, topics,
 };
 use crate::interaction::Interaction;
@@ -240,6 +240,16 @@ impl<D: Database> Store for SqlStore<D> {
         self.within(async {
             let mut link = self.database.read().await?;
             let page = past::page(&mut *link, span, after, limit).await?;
+            link.abandon().await?;
+            Ok(page)
+        })
+        .await
+    }
+
+    async fn journeys(&self, span: &Span, after: &str, limit: u32) -> Result<Vec<Known>, StoreError> {
+        self.within(async {
+            let mut link = self.database.read().await?;
+            let page = past::known(&mut *link, span, after, limit).await?;
             link.abandon().await?;
             Ok(page)
         })

@@ -205,6 +205,11 @@ impl Pipeline {
         Ok(understanding)
     }
 
+    /// What the message means by its cues alone: what a decision made without the engine (`degraded`) was made from.
+    pub fn analyse_cues_only(&self, interaction: &Interaction) -> Understanding {
+        self.analyzer.analyze_cues_only(interaction)
+    }
+
     /// Whether the analysis works on other messages.
     pub async fn can_analyse(&self) -> bool {
         self.analyzer.answers().await
