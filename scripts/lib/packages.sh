@@ -91,6 +91,18 @@ bring_deploy_checks() {
     say "could not fetch the packages of tests/deploy: scripts/test-deploy will leave some checks out"
 }
 
+# bring_client_packages: what clients/typescript is built and its types are made with, as its lock file names them.
+bring_client_packages() {
+  local folder=$SMISTA_ROOT/clients/typescript
+  if [ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then
+    note "packages of clients/typescript: all there"
+    return
+  fi
+  say "fetching the packages of clients/typescript"
+  (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2 ||
+    say "could not fetch the packages of clients/typescript: scripts/test-deploy will leave some checks out"
+}
+
 # packaged_rust: prints "" or "-web", the ending of the distribution's compiler packages that are new enough, if any.
 # Debian keeps a recent compiler under the second name for building browsers.
 packaged_rust() {
