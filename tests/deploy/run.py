@@ -11,7 +11,9 @@ suite = unittest.defaultTestLoader.discover(str(here), pattern=pattern, top_leve
 result = unittest.TextTestRunner(verbosity=2).run(suite)
 for test, reason in result.skipped:
     print(f"left out: {test}: {reason}", file=sys.stderr)
-bad = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+# Parts of one check that fail are one check that failed.
+broken = [getattr(test, "test_case", test) for test, _ in result.failures + result.errors]
+bad = len({test.id() for test in broken + result.unexpectedSuccesses})
 good = result.testsRun - bad - len(result.skipped)
 if result.testsRun == 0:
     sys.exit(f"no check is called {pattern}")
