@@ -96,7 +96,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
 }
 
 fn judge(task: evaluate::Task, args: &Args, config: &Config) -> anyhow::Result<Figures> {
-    let Reader { model, mut engine } = reader(config, false)?;
+    let Reader { model, mut engine } = reader(config)?;
     if let Some(dir) = &args.intents {
         return judge_custom(args, dir, &model, engine.as_mut());
     }
@@ -152,9 +152,9 @@ pub(super) struct Reader {
     pub(super) engine: Box<dyn Engine>,
 }
 
-/// Loads the configured engine on this thread. `quick` runs it in the way that is best for many texts at once.
-pub(super) fn reader(config: &Config, quick: bool) -> anyhow::Result<Reader> {
-    let (model, mut build) = setup::model(config, quick)?;
+/// Loads the configured engine on this thread.
+pub(super) fn reader(config: &Config) -> anyhow::Result<Reader> {
+    let (model, mut build) = setup::model(config)?;
     let engine = build().map_err(|error| setup::engine_error(config, error))?;
     Ok(Reader { model, engine })
 }

@@ -109,7 +109,7 @@ fn fit(args: &FitArgs, config: &Config) -> anyhow::Result<Outcome> {
         "`smista intents fit --help` shows what the file holds",
     ))?;
     warn(&sheet)?;
-    let Reader { model, mut engine } = reader(config, true)?;
+    let Reader { model, mut engine } = reader(config)?;
     let outside = background::texts(sheet.rows.iter().map(|row| row.text.as_str()))?;
     let texts: Vec<(&str, usize)> = sheet
         .rows

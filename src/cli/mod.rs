@@ -6,6 +6,7 @@
 
 pub mod analyze;
 pub mod asyncapi;
+pub mod bench;
 pub mod chart;
 pub mod console;
 pub mod database;
@@ -109,6 +110,7 @@ pub enum Command {
     Erase(erase::Args),
     Intents(intents::Args),
     Eval(eval::Args),
+    Bench(bench::Args),
     #[cfg(feature = "torch")]
     Train(train::Args),
     Schema(schema::Args),
@@ -200,6 +202,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Erase(args) => erase::run(args, ready(false)?).await,
         Command::Intents(args) => intents::run(args, ready(false)?).await,
         Command::Eval(args) => eval::run(args, ready(false)?).await,
+        Command::Bench(args) => bench::run(args, ready(false)?, global.config_file().as_deref()).await,
         #[cfg(feature = "torch")]
         Command::Train(args) => train::run(args, ready(false)?).await,
         Command::Schema(args) => schema::run(args, ready(false)?).await,

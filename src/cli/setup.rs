@@ -115,7 +115,7 @@ fn blocking_analyzer(config: &Config) -> anyhow::Result<Arc<Analyzer>> {
         batch_wait: Duration::from_millis(config.engine.batch_wait_ms),
         ..EngineSettings::default()
     };
-    let (model, build) = model(config, false)?;
+    let (model, build) = model(config)?;
     let engine = EngineHandle::spawn(build, settings).map_err(|error| engine_error(config, error))?;
     let languages = &config.interaction.languages;
     let custom = custom_intents(config, &model.version)?;
@@ -130,12 +130,11 @@ fn blocking_analyzer(config: &Config) -> anyhow::Result<Arc<Analyzer>> {
 /// Builds the engine, on the thread where it will live.
 pub type Build = Box<dyn FnMut() -> Result<Box<dyn Engine>, PackError> + Send>;
 
-/// What the configuration asks for: the pack or the scripted engine, with the checkpoints that replace heads. `quick` runs
-/// the pack in the way that is best for many texts at once.
-pub fn model(config: &Config, quick: bool) -> anyhow::Result<(Model, Build)> {
+/// What the configuration asks for: the pack or the scripted engine, with the checkpoints that replace heads.
+pub fn model(config: &Config) -> anyhow::Result<(Model, Build)> {
     let (mut model, build): (Model, Build) = match config.engine.kind {
         EngineKind::Scripted => (Model::scripted(), Box::new(|| Ok(Box::new(ScriptedEngine)))),
-        EngineKind::Torch => torch(config, quick)?,
+        EngineKind::Torch => torch(config)?,
     };
     let build = checkpoints::replace(config, &mut model.heads, &mut model.version, build)?;
     Ok((model, build))
@@ -166,7 +165,7 @@ pub fn custom_intents(config: &Config, pack: &str) -> anyhow::Result<Option<Cust
 }
 
 #[cfg(feature = "torch")]
-fn torch(config: &Config, quick: bool) -> anyhow::Result<(Model, Build)> {
+fn torch(config: &Config) -> anyhow::Result<(Model, Build)> {
     use crate::nlp::pack::Pack;
     use crate::nlp::tokens::Tokens;
     use crate::nlp::torch::TorchEngine;
@@ -175,10 +174,7 @@ fn torch(config: &Config, quick: bool) -> anyhow::Result<(Model, Build)> {
         let pack = Pack::open(&config.engine.pack)?;
         let windows = Box::new(Tokens::load(&pack)?);
         let model = Model { heads: pack.manifest.heads.clone(), windows, version: pack.version.clone() };
-        let mut options = torch_options(config);
-        if quick {
-            options.precision = crate::nlp::torch::Precision::F32;
-        }
+        let options = torch_options(config);
         Ok((model, Box::new(move || Ok(Box::new(TorchEngine::load(&pack, options)?)))))
     };
     open().map_err(|error| engine_error(config, error))
@@ -189,13 +185,41 @@ fn torch(config: &Config, quick: bool) -> anyhow::Result<(Model, Build)> {
 pub fn torch_options(config: &Config) -> crate::nlp::torch::TorchOptions {
     crate::nlp::torch::TorchOptions {
         threads: config.engine.threads,
+        precision: precision(config.engine.forward),
         batch_tokens: config.engine.batch_tokens,
-        ..crate::nlp::torch::TorchOptions::default()
+    }
+}
+
+/// How the configured engine computes on this processor.
+#[cfg(feature = "torch")]
+pub fn forward(config: &Config) -> &'static str {
+    match config.engine.kind {
+        EngineKind::Scripted => "scripted",
+        EngineKind::Torch => precision(config.engine.forward).as_str(),
+    }
+}
+
+/// How the configured engine computes on this processor.
+#[cfg(not(feature = "torch"))]
+pub fn forward(_config: &Config) -> &'static str {
+    "scripted"
+}
+
+/// What the setting comes to on this processor.
+#[cfg(feature = "torch")]
+pub fn precision(forward: crate::config::Forward) -> crate::nlp::torch::Precision {
+    use crate::config::Forward;
+    use crate::nlp::torch::Precision;
+
+    match forward {
+        Forward::Reference => Precision::Reference,
+        Forward::F32 => Precision::F32,
+        Forward::Bf16 => Precision::Bf16,
     }
 }
 
 #[cfg(not(feature = "torch"))]
-fn torch(_config: &Config, _quick: bool) -> anyhow::Result<(Model, Build)> {
+fn torch(_config: &Config) -> anyhow::Result<(Model, Build)> {
     Err(Hinted::new(
         "this build has no torch engine",
         "set engine.kind = \"scripted\" (or SMISTA_ENGINE__KIND=scripted), or build with feature torch",

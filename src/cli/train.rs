@@ -18,7 +18,7 @@ use crate::training::examples::{Example, read_folder};
 use crate::training::promote::{self, Verdict};
 use crate::training::recipe::Recipe;
 use crate::training::tune::{self, Own};
-use crate::training::{Progress, align, pack, settle};
+use crate::training::{Progress, align, pack, settle, whiten};
 
 /// Train the model pack.
 #[derive(Debug, clap::Args)]
@@ -71,6 +71,13 @@ pub enum Stage {
     /// Bring Italian back to where the tuned encoder has English
     #[command(after_help = "Example:\n  smista train settle --data ~/smista-data")]
     Settle {
+        /// Folder of the sentence pairs
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Learn the map that spreads sentence vectors evenly, which brings translations nearer
+    #[command(after_help = "Example:\n  smista train whiten --data ~/smista-data")]
+    Whiten {
         /// Folder of the sentence pairs
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
@@ -131,6 +138,7 @@ fn stage(args: &Args, corrections: &Corrections) -> anyhow::Result<Outcome> {
         tch::set_num_threads(i32::try_from(args.threads).context("--threads is too large")?);
     }
     let [aligned, tuned, settled] = ["aligned", "tuned", "settled"].map(|stage| args.work.join(stage));
+    let last = if recipe.settle.is_some() { &settled } else { &tuned };
     match &args.stage {
         Stage::Align { data, base } => {
             let italian = tune::training_texts(&examples, "it");
@@ -163,8 +171,16 @@ fn stage(args: &Args, corrections: &Corrections) -> anyhow::Result<Outcome> {
                 settled.display()
             );
         }
+        Stage::Whiten { data } => {
+            let result = whiten::run(&recipe, data, last)?;
+            anstream::eprintln!(
+                "whitened: retrieval {:.3} (before {:.3}); in {}",
+                result.whitened.unwrap_or_default(),
+                result.settled.unwrap_or(result.retrieval),
+                last.display()
+            );
+        }
         Stage::Pack { output } => {
-            let last = if recipe.settle.is_some() { &settled } else { &tuned };
             write_pack(&recipe, &examples, &aligned, last, output)?;
         }
         Stage::Promote { candidate, current, dry_run, .. } => {

@@ -127,6 +127,8 @@ pub struct Engine {
     pub pack: PathBuf,
     /// `torch`, or `scripted`: a lexicon for tests and dry runs, no model.
     pub kind: EngineKind,
+    /// In which number formats the encoder runs.
+    pub forward: Forward,
     /// Intra-op threads; 0 takes one per core.
     pub threads: usize,
     /// Tokens in one batch at most.
@@ -140,6 +142,32 @@ pub struct Engine {
     /// Checkpoints of your own in the place of heads of the pack.
     #[serde(default)]
     pub replace: Replace,
+}
+
+/// How the encoder computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forward {
+    /// rust-bert's own forward in single precision: what the others are measured against.
+    Reference,
+    /// Fused operations in single precision.
+    F32,
+    /// Fused operations, matrix products in bfloat16.
+    Bf16,
+}
+
+impl Forward {
+    /// Every setting.
+    pub const ALL: [Self; 3] = [Self::Reference, Self::F32, Self::Bf16];
+
+    /// Its name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// Hugging Face sequence-classification checkpoints that stand in for heads of the pack.

@@ -13,6 +13,7 @@ use super::student::{Student, kinds};
 use super::{Progress, Shuffle, TrainError, file, sources, vocabulary};
 use crate::nlp::tokens::Tokens;
 use crate::nlp::torch::bert::normalise;
+use crate::nlp::torch::whitening::Whitening;
 
 /// A pair of sentences as token ids.
 pub(super) struct Pair {
@@ -227,6 +228,7 @@ pub(super) fn retrieval_within(
     data: &Path,
     student: &Student,
     tokens: &Tokens,
+    whitening: Option<&Whitening>,
 ) -> Result<f64, TrainError> {
     let corpus = corpus(recipe, data)?;
     let kept = corpus.held_out.iter().map(|index| &corpus.texts[*index]);
@@ -235,7 +237,12 @@ pub(super) fn retrieval_within(
     let english = english.into_iter().collect::<Result<Vec<_>, _>>()?;
     let italian = italian.into_iter().collect::<Result<Vec<_>, _>>()?;
     let english: Vec<&[u32]> = english.iter().map(Vec::as_slice).collect();
-    retrieval(student, &italian, &normalise(&student.embed(&english, 64)?)?)
+    let italian: Vec<&[u32]> = italian.iter().map(Vec::as_slice).collect();
+    let [english, italian] = [english, italian].map(|side| {
+        let vectors = normalise(&student.embed(&side, 64)?)?;
+        whitening.map_or(Ok(vectors.shallow_clone()), |whitening| whitening.apply(&vectors))
+    });
+    found(&italian?, &english?)
 }
 
 fn retrieval(student: &Student, italian: &[Vec<u32>], targets: &Tensor) -> Result<f64, TrainError> {
@@ -243,11 +250,14 @@ fn retrieval(student: &Student, italian: &[Vec<u32>], targets: &Tensor) -> Resul
         return Ok(0.0);
     }
     let sequences: Vec<&[u32]> = italian.iter().map(Vec::as_slice).collect();
-    let nearest =
-        normalise(&student.embed(&sequences, 64)?)?.f_matmul(&targets.f_tr()?)?.f_argmax(1, false)?;
-    let nearest = Vec::<i64>::try_from(nearest)?;
+    found(&normalise(&student.embed(&sequences, 64)?)?, targets)
+}
+
+/// Share of the rows of `italian` to which the same row of `english` is the nearest.
+fn found(italian: &Tensor, english: &Tensor) -> Result<f64, TrainError> {
+    let nearest = Vec::<i64>::try_from(italian.f_matmul(&english.f_tr()?)?.f_argmax(1, false)?)?;
     let right = nearest.iter().enumerate().filter(|(row, found)| *row as i64 == **found).count();
-    Ok(right as f64 / italian.len() as f64)
+    Ok(right as f64 / nearest.len().max(1) as f64)
 }
 
 pub(super) fn read_tokens(path: &Path, max_tokens: usize) -> Result<Tokens, TrainError> {

@@ -34,6 +34,8 @@ mod student;
 pub mod tune;
 #[cfg(feature = "torch")]
 pub mod vocabulary;
+#[cfg(feature = "torch")]
+pub mod whiten;
 
 use std::path::{Path, PathBuf};
 

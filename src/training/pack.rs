@@ -36,7 +36,12 @@ pub fn run(
         .into_iter()
         // Heads that only the training needs.
         .filter(|(name, _)| !name.starts_with("auxiliary."))
-        .map(|(name, tensor)| (name, tensor.to_kind(Kind::Half).contiguous()))
+        // What products in bfloat16 read is exact in it, so that they stay near the reference.
+        .map(|(name, tensor)| {
+            let rounded =
+                if name.contains("encoder.layer.") { tensor.to_kind(Kind::BFloat16) } else { tensor };
+            (name, rounded.to_kind(Kind::Half).contiguous())
+        })
         .collect();
     Tensor::write_safetensors(&halved, output.join("model.safetensors"))?;
     for name in ["config.json", "tokenizer.json"] {
@@ -73,6 +78,7 @@ pub fn run(
         ("after", Some(aligned.retrieval)),
         ("tuned", Some(tuned.retrieval)),
         ("settled", tuned.settled),
+        ("whitened", tuned.whitened),
     ];
     let retrieval =
         retrieval.into_iter().filter_map(|(name, value)| Some((name.to_owned(), rounded(value?))));
@@ -257,11 +263,12 @@ fn model_card(manifest: &PackManifest, aligned: &Aligned, tuned: &Tuned) -> Stri
     let _ = writeln!(
         card,
         "\nNearest-neighbour retrieval of held-out English sentences by their Italian translations: {:.3} after \
-         alignment (before {:.3}), {:.3} after fine-tuning{}.\n\n## Trained on\n\n| data | licence | rows | for |\n|---|---|---|---|",
+         alignment (before {:.3}), {:.3} after fine-tuning{}{}.\n\n## Trained on\n\n| data | licence | rows | for |\n|---|---|---|---|",
         aligned.retrieval,
         aligned.retrieval_before,
         tuned.retrieval,
-        tuned.settled.map_or_else(String::new, |settled| format!(", {settled:.3} after settling"))
+        tuned.settled.map_or_else(String::new, |settled| format!(", {settled:.3} after settling")),
+        tuned.whitened.map_or_else(String::new, |whitened| format!(", {whitened:.3} after whitening"))
     );
     for data in &manifest.training_data {
         let _ = writeln!(card, "| {} | {} | {} | {} |", data.name, data.licence, data.rows, data.used_for);

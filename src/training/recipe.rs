@@ -28,6 +28,8 @@ pub struct Recipe {
     pub tune: Tune,
     /// The stage after fine-tuning; left out where missing.
     pub settle: Option<Settle>,
+    /// Before the pack; left out where missing.
+    pub whiten: Option<Whiten>,
 }
 
 /// Number format of the encoder's products while it is trained; weights and their updates are in single precision.
@@ -93,6 +95,16 @@ pub struct Settle {
     pub inner_weight: f64,
     /// How far the weights go from the tuned ones toward those reached; 0…1.
     pub share: f64,
+}
+
+/// A linear map that spreads sentence vectors evenly.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Whiten {
+    /// From 0, nothing but the mean, to 0.5, every direction alike.
+    pub power: f64,
+    /// About how many pairs it is learned on.
+    pub pairs: usize,
 }
 
 /// A file of sentence pairs, English tab Italian.

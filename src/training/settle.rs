@@ -70,7 +70,7 @@ pub fn run(
     let path = tuned.join("tuned.json");
     let text = file(&path, std::fs::read_to_string(&path))?;
     let mut result: Tuned = serde_json::from_str(&text).map_err(|error| TrainError::content(&path, error))?;
-    result.settled = Some(align::retrieval_within(recipe, data, &student, &tokens)?);
+    result.settled = Some(align::retrieval_within(recipe, data, &student, &tokens, None)?);
     let path = output.join("tuned.json");
     let json = serde_json::to_string_pretty(&result).map_err(|error| TrainError::content(&path, error))?;
     file(&path, std::fs::write(&path, json))?;

@@ -33,6 +33,9 @@ pub struct Tuned {
     /// The same after the stage `settle`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<f64>,
+    /// The same after the stage `whiten`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whitened: Option<f64>,
 }
 
 /// The heads of a core pack, not calibrated.
@@ -144,10 +147,10 @@ pub fn run(
     let steps = fit(recipe, &student, &heads, &mix, Run { optimizer, checkpoint, begin }, progress)?;
 
     student.save(output)?;
-    let retrieval = align::retrieval_within(recipe, data, &student, &tokens)?;
+    let retrieval = align::retrieval_within(recipe, data, &student, &tokens, None)?;
     let copy = output.join("tokenizer.json");
     file(&copy, std::fs::copy(&tokenizer, &copy))?;
-    let tuned = Tuned { data: mix.used, steps, retrieval, settled: None };
+    let tuned = Tuned { data: mix.used, steps, retrieval, settled: None, whitened: None };
     let path = output.join("tuned.json");
     let json = serde_json::to_string_pretty(&tuned).map_err(|error| TrainError::content(&path, error))?;
     file(&path, std::fs::write(&path, json))?;

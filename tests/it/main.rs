@@ -7,6 +7,7 @@ mod cli;
 mod console;
 mod support;
 
+mod bench;
 mod broker;
 mod broker_care;
 mod doctor;

@@ -11,6 +11,7 @@ use super::batch::{answer, padded, plan};
 use super::bert::{
     Bert, Kinds, TaskHeads, WORD_EMBEDDINGS, inner_layer, mean_pool, normalise, pad, reference,
 };
+use super::whitening::Whitening;
 use crate::nlp::engine::{Engine, EngineError, Target, Window, WindowOutput};
 use crate::nlp::pack::{Pack, PackError};
 
@@ -22,8 +23,19 @@ pub enum Precision {
     Reference,
     /// Single precision with fused attention.
     F32,
-    /// bfloat16; quick where the processor multiplies it by itself.
+    /// Products in bfloat16, residuals in single precision; quick where the processor multiplies bfloat16 by itself.
     Bf16,
+}
+
+impl Precision {
+    /// Its name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// Settings of a [`TorchEngine`].
@@ -47,7 +59,12 @@ impl Default for TorchOptions {
 pub struct TorchEngine {
     /// rust-bert's own forward, where it is to answer.
     reference: Option<Box<BertModel<BertEmbeddings>>>,
+    /// In single precision: explanations come from it whatever answers.
     pub(super) bert: Bert,
+    /// In lower precision, where that is to answer.
+    lower: Option<Bert>,
+    /// Where the pack has one.
+    whitening: Option<Whitening>,
     /// Token embeddings in single precision.
     pub(super) words: Tensor,
     pub(super) heads: TaskHeads,
@@ -88,17 +105,22 @@ impl TorchEngine {
         let heads = TaskHeads::new(&store.root(), config.hidden_size, &pack.manifest.heads);
         tch::no_grad(|| store.read_safetensors(pack.dir.join("model.safetensors"))).map_err(failed)?;
         store.freeze();
+        let whitening = Whitening::read(&pack.dir.join("model.safetensors")).map_err(failed)?;
         let mut variables = store.variables();
         let (reference, kinds) = match options.precision {
-            Precision::Reference => (Some(Box::new(model)), Kinds::F32),
-            Precision::F32 => (None, Kinds::F32),
-            Precision::Bf16 => (None, Kinds::BF16),
+            Precision::Reference => (Some(Box::new(model)), None),
+            Precision::F32 => (None, None),
+            Precision::Bf16 => (None, Some(Kinds::MIXED)),
         };
-        let bert = tch::no_grad(|| Bert::new(&variables, config, kinds)).map_err(failed)?;
+        let of_kinds = |kinds| tch::no_grad(|| Bert::new(&variables, config, kinds)).map_err(failed);
+        let bert = of_kinds(Kinds::F32)?;
+        let lower = kinds.map(of_kinds).transpose()?;
         let words = variables.remove(WORD_EMBEDDINGS).ok_or("the encoder has no token embeddings")?;
         Ok(Self {
             reference,
             bert,
+            lower,
+            whitening,
             words,
             heads,
             positions: usize::try_from(config.max_position_embeddings).unwrap_or(0),
@@ -134,13 +156,18 @@ impl TorchEngine {
             }
             None => {
                 let words = Tensor::f_embedding(&self.words, &ids, -1, false, false)?;
-                self.bert.encode_through(&self.bert.embed(&words)?, mask.as_ref())?
+                let bert = self.lower.as_ref().unwrap_or(&self.bert);
+                bert.encode_through(&bert.embed(&words)?, mask.as_ref())?
             }
         };
         let pooled = mean_pool(&hidden, mask.as_ref())?;
         let [sentiment, intents, stage, emotions, signals] = self.heads.forward(&pooled)?;
         let inner = normalise(&mean_pool(&inner, mask.as_ref())?)?;
-        let columns = [sentiment, intents, stage, emotions, signals, normalise(&pooled)?, inner];
+        let mut embedding = normalise(&pooled)?;
+        if let Some(whitening) = &self.whitening {
+            embedding = whitening.apply(&embedding)?;
+        }
+        let columns = [sentiment, intents, stage, emotions, signals, embedding, inner];
         let [sentiment, intents, stage, emotions, signals, embedding, inner] =
             columns.map(Vec::<Vec<f32>>::try_from);
         let heads = [sentiment?, intents?, stage?, emotions?, signals?];

@@ -8,6 +8,7 @@ mod engine;
 mod explain;
 mod replacement;
 mod replacing;
+pub mod whitening;
 
 pub use engine::{Precision, TorchEngine, TorchOptions};
 pub use replacement::Replacement;
