@@ -167,7 +167,7 @@ impl Analyzer {
             piece.score = mean_score(own);
         }
         let custom = self.custom.as_ref().map(|(custom, mode)| {
-            let vector = features(&merged.embedding, &merged.inner);
+            let vector = features(&merged.outer, &merged.inner);
             (custom.answer(&vector, &reading.document), *mode)
         });
         let mut found = understand(interaction, &reading, merged, &places, &pieces);

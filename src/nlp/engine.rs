@@ -37,16 +37,25 @@ pub struct WindowOutput {
     pub signals: Vec<f32>,
     /// Mean-pooled, L2-normalised sentence vector; compared by dot product.
     pub embedding: Vec<f32>,
+    /// The same as the encoder's last layer gives it, before it was spread evenly; empty where it was not.
+    pub last: Vec<f32>,
     /// The same of a layer inside the encoder, which the pack's own labels have shaped less; empty where there is none.
     /// Custom intents live on both, see [`features`].
     pub inner: Vec<f32>,
 }
 
-/// What custom intents are fitted on: the sentence vector and that of the inner layer, one after the other, together of
+impl WindowOutput {
+    /// The vector of the last layer, as it is.
+    pub fn outer(&self) -> &Vec<f32> {
+        if self.last.is_empty() { &self.embedding } else { &self.last }
+    }
+}
+
+/// What custom intents are fitted on: the vector of the last layer and that of the inner layer, one after the other, together of
 /// length 1.
-pub fn features(embedding: &[f32], inner: &[f32]) -> Vec<f32> {
+pub fn features(outer: &[f32], inner: &[f32]) -> Vec<f32> {
     let scale = if inner.is_empty() { 1.0 } else { std::f32::consts::FRAC_1_SQRT_2 };
-    embedding.iter().chain(inner).map(|value| value * scale).collect()
+    outer.iter().chain(inner).map(|value| value * scale).collect()
 }
 
 /// Why a window got no output. An engine answers every window by itself: one bad window never fails its neighbours.

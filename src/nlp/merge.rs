@@ -44,6 +44,8 @@ pub struct Merged {
     pub doubted: Vec<SignalKind>,
     /// L2-normalised mean.
     pub embedding: Vec<f32>,
+    /// L2-normalised mean of the last layer's.
+    pub outer: Vec<f32>,
     /// The same of the inner layer.
     pub inner: Vec<f32>,
 }
@@ -89,6 +91,7 @@ pub fn merge(heads: &Heads, parts: &[Part<'_>]) -> Merged {
     let known = |kind: &SignalKind| heads.signals.labels.iter().any(|label| label == kind.as_str());
     merged.doubted = SignalKind::ALL.iter().copied().filter(|kind| known(kind) && !backed(kind)).collect();
     merged.embedding = mean(parts, |output| &output.embedding);
+    merged.outer = mean(parts, WindowOutput::outer);
     merged.inner = mean(parts, |output| &output.inner);
     merged
 }

@@ -53,7 +53,7 @@ pub fn encode(
                     parts.iter().map(|(output, weight)| (of(output).as_slice(), *weight)).collect();
                 mean_vector(&views)
             };
-            vectors[*text] = features(&mean(|output| &output.embedding), &mean(|output| &output.inner));
+            vectors[*text] = features(&mean(WindowOutput::outer), &mean(|output| &output.inner));
         }
         done += chunk.len();
         progress(done, texts.len());

@@ -117,6 +117,7 @@ fn read(text: &str) -> WindowOutput {
         // Signals are the cue rules' work; a word list would only say the same again.
         signals: vec![ABSENT; SignalKind::ALL.len()],
         embedding: embed(&padded),
+        last: Vec::new(),
         inner: Vec::new(),
     }
 }

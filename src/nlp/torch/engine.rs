@@ -163,10 +163,8 @@ impl TorchEngine {
         let pooled = mean_pool(&hidden, mask.as_ref())?;
         let [sentiment, intents, stage, emotions, signals] = self.heads.forward(&pooled)?;
         let inner = normalise(&mean_pool(&inner, mask.as_ref())?)?;
-        let mut embedding = normalise(&pooled)?;
-        if let Some(whitening) = &self.whitening {
-            embedding = whitening.apply(&embedding)?;
-        }
+        let embedding = normalise(&pooled)?;
+        let spread = self.whitening.as_ref().map(|whitening| whitening.apply(&embedding)).transpose()?;
         let columns = [sentiment, intents, stage, emotions, signals, embedding, inner];
         let [sentiment, intents, stage, emotions, signals, embedding, inner] =
             columns.map(Vec::<Vec<f32>>::try_from);
@@ -182,9 +180,16 @@ impl TorchEngine {
                 .zip(emotions)
                 .zip(signals)
                 .map(|((((((embedding, inner), sentiment), intents), stage), emotions), signals)| {
-                    WindowOutput { sentiment, intents, stage, emotions, signals, embedding, inner }
+                    let last = Vec::new();
+                    WindowOutput { sentiment, intents, stage, emotions, signals, embedding, last, inner }
                 });
-        Ok(outputs.collect())
+        let mut outputs: Vec<WindowOutput> = outputs.collect();
+        if let Some(spread) = spread {
+            for (output, row) in outputs.iter_mut().zip(Vec::<Vec<f32>>::try_from(spread)?) {
+                output.last = std::mem::replace(&mut output.embedding, row);
+            }
+        }
+        Ok(outputs)
     }
 }
 
@@ -252,6 +257,7 @@ fn finite(output: WindowOutput) -> Result<WindowOutput, EngineError> {
         &output.emotions,
         &output.signals,
         &output.embedding,
+        &output.last,
         &output.inner,
     ];
     if parts.iter().all(|part| part.iter().all(|value| value.is_finite())) {
