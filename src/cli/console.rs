@@ -128,7 +128,11 @@ async fn index(store: Arc<dyn ConsoleStore>) -> anyhow::Result<Outcome> {
             indexed += 1;
         }
     }
-    writeln!(anstream::stderr(), "{} {indexed} decisions are in the queue", paint(GOOD, "done:"))?;
+    writeln!(
+        anstream::stderr(),
+        "{} {indexed} decisions are in the queue and on the map",
+        paint(GOOD, "done:")
+    )?;
     Ok(Outcome::Done)
 }
 

@@ -17,6 +17,7 @@ pub mod eval;
 pub mod eval_signals;
 pub mod export;
 pub mod intents;
+pub mod map;
 pub mod parked;
 pub mod policy;
 pub mod replay;
@@ -106,6 +107,7 @@ pub enum Command {
     Policy(policy::Args),
     Replay(replay::Args),
     Spikes(spikes::Args),
+    Map(map::Args),
     Export(export::Args),
     Erase(erase::Args),
     Intents(intents::Args),
@@ -198,6 +200,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Policy(args) => policy::run(args, ready(false)?).await,
         Command::Replay(args) => replay::run(args, ready(false)?).await,
         Command::Spikes(args) => spikes::run(args, ready(false)?).await,
+        Command::Map(args) => map::run(args, ready(false)?).await,
         Command::Export(args) => export::run(args, ready(false)?).await,
         Command::Erase(args) => erase::run(args, ready(false)?).await,
         Command::Intents(args) => intents::run(args, ready(false)?).await,

@@ -13,6 +13,7 @@ mod events;
 mod experience;
 pub mod fold;
 mod goals;
+pub mod map;
 mod merge;
 pub mod model;
 mod names;

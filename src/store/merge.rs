@@ -105,6 +105,7 @@ pub(super) async fn hand_over(
 pub(super) async fn rebind(link: &mut dyn Link, former: &str, customer: &str) -> Result<(), StoreError> {
     let both = [Text(former), Text(customer)];
     link.execute("UPDATE inbox SET customer = $2 WHERE customer = $1", &both).await?;
+    link.execute("UPDATE map_contacts SET customer = $2 WHERE customer = $1", &both).await?;
     link.execute(REBIND, &both).await?;
     link.execute("UPDATE customers SET merged_into = $2 WHERE merged_into = $1", &both).await?;
     Ok(())

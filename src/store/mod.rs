@@ -8,6 +8,7 @@ mod correction;
 mod erasure;
 pub(crate) mod identity;
 mod link;
+mod map;
 mod merge;
 mod past;
 mod postgres;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 use crate::interaction::Interaction;
 use crate::journey::Journey;
+use crate::journey::map::{Row as MapRow, Timeline};
 use crate::journey::spikes::{Past as TopicPast, Topic};
 use crate::routing::Decision;
 
@@ -34,6 +36,7 @@ pub use attendance::Attendance;
 pub use correction::{Corrected, Correction, CorrectionMessage, SCHEMA as CORRECTION_SCHEMA};
 pub use erasure::{Erased, Kind, MarkKey, Subject, Traces};
 pub use identity::Owner;
+pub use map::journey_map;
 pub use past::{Known, Order, Past, Place, Span, Walk};
 pub use topics::{Counted, Spike};
 
@@ -190,6 +193,31 @@ pub trait Store: Send + Sync {
     async fn journeys(&self, span: &Span, after: &str, limit: u32) -> Result<Vec<Known>, StoreError> {
         let _ = (span, after, limit);
         Ok(Vec::new())
+    }
+
+    /// A page of what the journey map counts of messages sent from `since` up to `until`, in order of customer, time and
+    /// message, those after a row; [`journey_map`] goes from page to page. None for a store that keeps no map.
+    async fn map_rows(
+        &self,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<&MapRow>,
+        limit: u32,
+    ) -> Result<Vec<MapRow>, StoreError> {
+        let _ = (since, until, after, limit);
+        Ok(Vec::new())
+    }
+
+    /// How many decided messages the map lacks: those from before there was one.
+    async fn unmapped(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    /// What happened with a customer, by any name they went by, of the latest messages at most so many; none when there is
+    /// no such customer.
+    async fn timeline(&self, customer: &str, limit: u32) -> Result<Option<Timeline>, StoreError> {
+        let _ = (customer, limit);
+        Ok(None)
     }
 
     /// Keeps a correction; false when there is no such message. The same correction again changes nothing.

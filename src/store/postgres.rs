@@ -31,6 +31,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "topics", include_str!("../../migrations/postgres/0007_topics.sql")),
     (8, "console", include_str!("../../migrations/postgres/0008_console.sql")),
     (9, "tokens", include_str!("../../migrations/postgres/0009_tokens.sql")),
+    (10, "map", include_str!("../../migrations/postgres/0010_map.sql")),
 ];
 
 /// Between two tries to connect.

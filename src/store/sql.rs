@@ -13,12 +13,14 @@ use super::alone::{self, Alone};
 use super::attendance::{self, Attendance};
 use super::identity;
 use super::link::{Cell, Database, Link, Param, cells};
+use super::map::{self, Mapped};
 use super::{
     Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, Forgotten, Keep,
     Known, MarkKey, OutboxMessage, Owner, Past, Place, ReplayRecord, Span, Spike, Store, StoreError, Subject,
     TopicPast, erasure, merge, past, topics,
 };
 use crate::interaction::Interaction;
+use crate::journey::map::{Row as MapRow, Timeline};
 use crate::journey::spikes::{Topic, hour_of};
 use crate::routing::Decision;
 use Param::{Int, Text};
@@ -252,6 +254,38 @@ impl<D: Database> Store for SqlStore<D> {
             let page = past::known(&mut *link, span, after, limit).await?;
             link.abandon().await?;
             Ok(page)
+        })
+        .await
+    }
+
+    async fn map_rows(
+        &self,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<&MapRow>,
+        limit: u32,
+    ) -> Result<Vec<MapRow>, StoreError> {
+        self.within(async {
+            let mut link = self.database.read().await?;
+            let rows = map::rows(&mut *link, (since, until), after, limit).await?;
+            link.abandon().await?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn unmapped(&self) -> Result<u64, StoreError> {
+        let rows = self.read(map::UNMAPPED, &[]).await?;
+        let [count] = cells(rows.into_iter().next().unwrap_or_default())?;
+        Ok(u64::try_from(count.int()?).unwrap_or(0))
+    }
+
+    async fn timeline(&self, customer: &str, limit: u32) -> Result<Option<Timeline>, StoreError> {
+        self.within(async {
+            let mut link = self.database.read().await?;
+            let timeline = map::timeline(&mut *link, customer, limit).await?;
+            link.abandon().await?;
+            Ok(timeline)
         })
         .await
     }
@@ -546,6 +580,7 @@ struct Rows {
     decision: String,
     decision_id: String,
     review: super::console::Projection,
+    mapped: Mapped,
 }
 
 impl Rows {
@@ -557,6 +592,7 @@ impl Rows {
             decision: json(&effect.decision)?,
             decision_id: effect.decision.decision_id.to_string(),
             review: super::console::Projection::of(&effect.decision, &effect.interaction),
+            mapped: Mapped::of(&effect.decision, &effect.interaction),
         })
     }
 }
@@ -607,6 +643,7 @@ async fn write(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> Result<Writ
     let [body, interaction, before] = made_from;
     link.execute(DECISION, &[Text(&rows.decision_id), message, at, body, interaction, before]).await?;
     super::console::project(link, &rows.review).await?;
+    map::map(link, &rows.mapped).await?;
     for row in &effect.outbox {
         write_outbox(link, &effect.decision.message_id, effect.decision.decided_at, row).await?;
     }

@@ -216,6 +216,7 @@ async fn a_customer_leaves_everything(stage: Arc<Stage>, store_url: Option<&str>
         "decisions",
         "identities",
         "inbox",
+        "map_contacts",
         "outbox",
         "review",
         "review_messages",

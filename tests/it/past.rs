@@ -9,6 +9,7 @@ use smista::config::{Config, EngineKind};
 use smista::interaction::{Mode, ParseContext, parse};
 
 mod export;
+mod map;
 mod replay;
 mod simulate;
 mod spikes;

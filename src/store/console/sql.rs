@@ -14,6 +14,7 @@ use crate::interaction::Interaction;
 use crate::routing::Decision;
 use crate::store::link::Param::{self, Int, Text};
 use crate::store::link::{Cell, Database, Link, cells};
+use crate::store::map::{self, Mapped};
 use crate::store::sql::{self, SqlStore, parsed};
 
 const ACCOUNT: &str = "account, role, password, disabled, language, created_at";
@@ -209,6 +210,7 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
 
     async fn index(&self, decision: &Decision, interaction: &Interaction) -> Result<(), StoreError> {
         let row = Projection::of(decision, interaction);
+        let mapped = Mapped::of(decision, interaction);
         self.within(async {
             let mut link = self.database.write().await?;
             // It may have been purged or erased in between; what was corrected is in the queue and stays as it is.
@@ -217,6 +219,7 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
             if !link.rows(known, &[Text(&decision.message_id)]).await?.is_empty() {
                 project(&mut *link, &row).await?;
             }
+            map::map(&mut *link, &mapped).await?;
             link.commit().await
         })
         .await
