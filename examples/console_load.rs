@@ -149,8 +149,9 @@ async fn commit_templates(store: &dyn ConsoleStore) -> anyhow::Result<()> {
 /// Every template many times, in four statements that both databases take.
 async fn multiply(url: &str, decisions: u64) -> anyhow::Result<()> {
     let copies = decisions / 4;
-    let series =
-        format!("WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {copies})");
+    let series = format!(
+        "WITH RECURSIVE s(n) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT n + 1 FROM s WHERE n < {copies})"
+    );
     // k-t2-0 becomes k-t2-777; a text of its own keeps the template's number.
     let id = |column: &str| format!("substr({column}, 1, 5) || s.n");
     let pick = |list: &[&str], by: u32| {
@@ -215,6 +216,8 @@ async fn multiply(url: &str, decisions: u64) -> anyhow::Result<()> {
             sqlx::query(sql).execute(&mut *transaction).await.with_context(|| sql.clone())?;
         }
         transaction.commit().await?;
+        // One transaction wrote everything into the log; workers write it piece by piece and the log stays short.
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&pool).await?;
         pool.close().await;
     } else {
         let pool = sqlx::PgPool::connect(url).await.context("the store")?;
@@ -250,7 +253,7 @@ async fn session(store: &dyn ConsoleStore) -> anyhow::Result<String> {
 /// The address of a page far down the queue: from its first normal conversation on.
 async fn middle(store: &dyn ConsoleStore) -> anyhow::Result<String> {
     let filter = Filter { priority: "normal".to_owned(), ..Filter::default() };
-    let item = store.queue(&filter, None, 1).await?.into_iter().next().context("nothing is listed")?;
+    let item = store.queue(&filter, None, 1).await?.items.into_iter().next().context("nothing is listed")?;
     let Cursor { key, conversation_id } = Cursor::behind(&item, Sorting::Urgent);
     Ok(format!("?after={key}&behind={conversation_id}"))
 }

@@ -125,6 +125,7 @@ impl QueueQuery {
             language: self.language.clone(),
             signal: self.signal.clone(),
             text: self.q.trim().to_owned(),
+            look_through: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::guard::Viewer;
 use super::query::{PAGE, QueueQuery};
 use super::{Console, pages};
-use crate::store::console::{Cursor, Item};
+use crate::store::console::{Cursor, Item, Page};
 
 /// Counts go no further: nobody reads more, and counting costs.
 pub(super) const COUNTED: u32 = 1000;
@@ -23,6 +23,8 @@ pub(super) struct Listed {
     pub items: Vec<Item>,
     /// Where the next page begins.
     pub next: Option<Cursor>,
+    /// There may be more that matches, further than was looked.
+    pub is_cut: bool,
     /// For each of the views of the left pane: its query and how many it has.
     pub views: Vec<(QueueQuery, u64)>,
     /// Kept by the account: name and query string.
@@ -33,17 +35,14 @@ pub(super) struct Listed {
 pub(super) async fn listed(console: &Console, viewer: &Viewer, query: QueueQuery) -> Result<Listed, Fault> {
     let cursor = query.cursor().map_err(|_| Fault::BadRequest)?;
     let filter = query.filter(&viewer.account);
-    let mut items = console.store.queue(&filter, cursor.as_ref(), PAGE + 1).await?;
-    let more = items.len() > PAGE as usize;
-    items.truncate(PAGE as usize);
-    let next = items.last().filter(|_| more).map(|item| Cursor::behind(item, filter.sorting));
+    let Page { items, next, is_cut } = console.store.queue(&filter, cursor.as_ref(), PAGE).await?;
     let mut views = Vec::new();
     for view in standard_views() {
         let count = console.store.queue_count(&view.filter(&viewer.account), COUNTED).await?;
         views.push((view, count));
     }
     let saved = console.store.views(&viewer.account).await?;
-    Ok(Listed { query, items, next, views, saved })
+    Ok(Listed { query, items, next, is_cut, views, saved })
 }
 
 /// To do, mine, not assigned, urgent, resolved.

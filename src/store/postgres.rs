@@ -32,6 +32,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "console", include_str!("../../migrations/postgres/0008_console.sql")),
     (9, "tokens", include_str!("../../migrations/postgres/0009_tokens.sql")),
     (10, "map", include_str!("../../migrations/postgres/0010_map.sql")),
+    (11, "review_status", include_str!("../../migrations/postgres/0011_review_status.sql")),
 ];
 
 /// Between two tries to connect.

@@ -31,6 +31,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "console", include_str!("../../migrations/sqlite/0008_console.sql")),
     (9, "tokens", include_str!("../../migrations/sqlite/0009_tokens.sql")),
     (10, "map", include_str!("../../migrations/sqlite/0010_map.sql")),
+    (11, "review_status", include_str!("../../migrations/sqlite/0011_review_status.sql")),
 ];
 /// Several processes may open a new file at once; the losers find it done on the next try.
 const OPEN_TRIES: u32 = 5;

@@ -125,7 +125,7 @@ test("two keys correct, and the form corrects everything", async () => {
   assert.match(decided, /billing\.dispute/);
   assert.match(decided, /A supervisor corrected it/);
   assert.match(decided, /revision 3/);
-  assert.match(await one.locator(".said").textContent(), /They mean the invoice\./);
+  assert.match(await one.locator(".history").textContent(), /They mean the invoice\./);
 });
 
 test("who corrects what somebody else just corrected is told", async () => {
@@ -150,7 +150,7 @@ test("news come as a bar, and nothing moves", async () => {
   await stream;
   await desk.write("If my money is not back tomorrow my lawyer will take you to court.");
   const bar = one.locator("[data-news-bar]");
-  await bar.waitFor({ timeout: 20_000 });
+  await bar.waitFor();
   assert.match(await bar.textContent(), /^1 new$/);
   const names = (texts) => texts.map((text) => text.replace(/\d+ \w+\.? ago|now/g, ""));
   assert.deepEqual(names(await rows(one).allTextContents()), names(before));

@@ -64,6 +64,8 @@ export function browser() {
 export async function page(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", ...options });
   const page = await context.newPage();
+  // A machine that does much else at the same time is slow, not wrong.
+  page.setDefaultTimeout(120_000);
   page.faults = [];
   page.on("pageerror", (error) => page.faults.push(String(error)));
   page.on("console", (message) => {
@@ -96,6 +98,9 @@ export async function findings(page) {
   return bad.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(" ")).join(", ")}`);
 }
 
-/** By how many pixels the page is wider than the window. */
+/** By how many pixels something is wider than its place: the page than the window, or what a pane or a box of it holds. */
 export const overflow = (page) =>
-  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  page.evaluate(() => {
+    const places = [document.documentElement, ...document.querySelectorAll(".pane, .decision, .correct[open] .panel, .item, .turn, .facts dd")];
+    return Math.max(...places.map((place) => place.scrollWidth - place.clientWidth));
+  });

@@ -93,6 +93,7 @@ impl QueueFilter {
             language: self.language.clone(),
             signal: self.signal.clone(),
             text: self.q.trim().to_owned(),
+            look_through: None,
         })
     }
 }
@@ -123,11 +124,9 @@ pub(super) async fn queue(
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::Value(format!("limit is 1 to {MOST}")));
     }
-    let mut items = console.store.queue(&filter, after.as_ref(), limit + 1).await?;
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    let next = items.last().filter(|_| more).map(|item| written(&Cursor::behind(item, filter.sorting)));
-    Ok(Json(QueuePage { items: items.into_iter().map(QueueItem::from).collect(), next }))
+    let page = console.store.queue(&filter, after.as_ref(), limit).await?;
+    let items = page.items.into_iter().map(QueueItem::from).collect();
+    Ok(Json(QueuePage { items, next: page.next.as_ref().map(written) }))
 }
 
 pub(super) async fn conversation(

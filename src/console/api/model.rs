@@ -15,7 +15,8 @@ use crate::store::console::{Item, Note, Reviewed};
 pub(super) struct QueuePage {
     /// In the order asked for.
     pub items: Vec<QueueItem>,
-    /// Give it as `cursor` for the next page; null on the last.
+    /// Give it as `cursor` for the next page; null on the last. A page may be short, even empty, and not the last: for a filter that
+    /// hardly anything matches each page looks through so many conversations and no more.
     pub next: Option<String>,
 }
 

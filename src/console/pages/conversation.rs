@@ -61,9 +61,9 @@ fn pane(view: &View<'_>, wrong: Option<Fault>, now: DateTime<Utc>) -> Markup {
                         @for (interaction, decision) in &reviewed.messages { li { (message(words, interaction, decision)) } }
                     }
                     (analysis::curve(words, &reviewed.messages))
-                    (history(words, viewer, reviewed, &address))
                 }
                 @if let Some(latest) = latest { (analysis::side(words, latest, reviewed, &address, now)) }
+                div class="history" { (history(words, viewer, reviewed, &address)) }
             }
         }
     }

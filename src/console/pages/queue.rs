@@ -159,7 +159,9 @@ fn list(words: &Words, listed: &Listed, open: Option<&str>, now: DateTime<Utc>) 
             p class="news" role="status" { a href=(format!("/queue{address}")) data-news-bar hidden {} }
         }
         noscript { p class="quiet" { (words.script_off) } }
-        @if listed.items.is_empty() {
+        @if listed.is_cut && listed.items.is_empty() {
+            div class="empty" { p class="big" aria-hidden="true" { "…" } h2 { (words.not_yet) } p { (words.not_yet_why) } }
+        } @else if listed.items.is_empty() {
             div class="empty" { p class="big" aria-hidden="true" { "✓" } h2 { (words.nothing_here) } p { (words.nothing_here_why) } }
         } @else {
             ul class="items" {
@@ -170,7 +172,7 @@ fn list(words: &Words, listed: &Listed, open: Option<&str>, now: DateTime<Utc>) 
         }
         nav class="row pages" aria-label=(words.next_page) {
             @if !listed.query.after.is_empty() { a class="button plain" href=(format!("/queue{address}")) { (words.first_page) } }
-            @if let Some(next) = &listed.next { a class="button" href=(format!("/queue{}", listed.query.behind(next))) { (words.next_page) } }
+            @if let Some(next) = &listed.next { a class="button" href=(format!("/queue{}", listed.query.behind(next))) { (if listed.is_cut { words.look_further } else { words.next_page }) } }
         }
     }
 }

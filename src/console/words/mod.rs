@@ -85,7 +85,7 @@ words! {
     keys, key_move, key_open, key_search, key_confirm, key_correct, key_assign, key_resolve, key_help, close,
     access_title, access_none, who, fault_title, fault_bad, fault_forbidden, fault_forged, fault_missing,
     fault_away, fault_again, fault_overtaken, script_off, access_short, correct_how, correct_send, key_quick,
-    told_assign, told_resolve, told_reopen, told_comment, told_confirm, told_correct, more_flags, decision, revision, supersedes, open_keys,
+    told_assign, told_resolve, told_reopen, told_comment, told_confirm, told_correct, more_flags, not_yet, not_yet_why, look_further, decision, revision, supersedes, open_keys,
 }
 
 impl Words {

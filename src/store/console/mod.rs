@@ -16,7 +16,7 @@ use crate::interaction::Interaction;
 use crate::routing::Decision;
 
 pub use account::{Account, Role, Session};
-pub use filter::{Cursor, Filter, Sorting};
+pub use filter::{Cursor, Filter, LOOKED_THROUGH, Page, Sorting};
 pub use review::{Item, Status};
 pub(in crate::store) use review::{Projection, project};
 pub use token::{Scope, Token};
@@ -156,12 +156,7 @@ pub trait ConsoleStore: Store {
     async fn end_session(&self, token: &str) -> Result<(), StoreError>;
 
     /// A page of the queue, the conversations behind a place in it.
-    async fn queue(
-        &self,
-        filter: &Filter,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Vec<Item>, StoreError>;
+    async fn queue(&self, filter: &Filter, after: Option<&Cursor>, limit: u32) -> Result<Page, StoreError>;
 
     /// How many a filter has, counted up to `most`.
     async fn queue_count(&self, filter: &Filter, most: u32) -> Result<u64, StoreError>;

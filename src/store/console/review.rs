@@ -191,6 +191,12 @@ impl Projection {
     }
 }
 
+/// Between which two sort keys a level lies; the highest is the lowest of the next level, too.
+pub(super) fn urgencies(level: Level) -> (i64, i64) {
+    let lowest = urgency(level, None);
+    (lowest, lowest + LATEST)
+}
+
 /// Highest first: the level, then what is due first, then what is never due.
 fn urgency(level: Level, due: Option<DateTime<Utc>>) -> i64 {
     let level: i64 = match level {

@@ -8,7 +8,7 @@ use super::filter::Statement;
 use super::review::{self, COLUMNS};
 use super::{
     Access, Account, Act, ConsoleStore, Corrected, Correction, Cursor, Expired, Filter, Item, MESSAGES, News,
-    Note, OutboxMessage, Projection, Reviewed, Role, Session, StoreError, Token, project, token,
+    Note, OutboxMessage, Page, Projection, Reviewed, Role, Session, StoreError, Token, project, token,
 };
 use crate::interaction::Interaction;
 use crate::routing::Decision;
@@ -99,14 +99,25 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
         self.write_one("DELETE FROM console_sessions WHERE token = $1", &[Text(token)]).await
     }
 
-    async fn queue(
-        &self,
-        filter: &Filter,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Vec<Item>, StoreError> {
-        let statement = Statement::page(filter, after, limit);
-        self.read(&statement.sql, &statement.params()).await?.into_iter().map(review::item).collect()
+    async fn queue(&self, filter: &Filter, after: Option<&Cursor>, limit: u32) -> Result<Page, StoreError> {
+        let statement = Statement::page(filter, after, limit.saturating_add(1));
+        let rows = self.read(&statement.sql, &statement.params()).await?;
+        let mut items: Vec<Item> = rows.into_iter().map(review::item).collect::<Result<_, _>>()?;
+        if items.len() > limit as usize {
+            items.truncate(limit as usize);
+            let next = items.last().map(|item| Cursor::behind(item, filter.sorting));
+            return Ok(Page { items, next, is_cut: false });
+        }
+        let Some(statement) = Statement::last_looked_at(filter, after) else {
+            return Ok(Page { items, next: None, is_cut: false });
+        };
+        let last = self.read(&statement.sql, &statement.params()).await?.into_iter().next();
+        let place = |row: Vec<Cell>| {
+            let [key, conversation] = cells(row)?;
+            Ok::<_, StoreError>(Cursor { key: key.int()?, conversation_id: conversation.text()? })
+        };
+        let next = last.map(place).transpose()?;
+        Ok(Page { items, is_cut: next.is_some(), next })
     }
 
     async fn queue_count(&self, filter: &Filter, most: u32) -> Result<u64, StoreError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use smista::config::Config;
 use smista::store;
-use smista::store::console::{Act, ConsoleStore, Cursor, Filter, Note, Role, Sorting};
+use smista::store::console::{Act, ConsoleStore, Filter, Note, Role, Sorting};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::desk::{Desk, Said, decide};
@@ -29,10 +29,10 @@ async fn pages_follow_each_other(store: &dyn ConsoleStore) {
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
             let page = store.queue(&filter, after.as_ref(), 7).await.unwrap();
-            after = page.last().map(|item| Cursor::behind(item, sorting));
-            let short = page.len() < 7;
-            seen.extend(page);
-            if short {
+            assert!(page.items.len() <= 7 && !page.is_cut);
+            seen.extend(page.items);
+            after = page.next;
+            if after.is_none() {
                 break;
             }
         }
@@ -49,6 +49,30 @@ async fn pages_follow_each_other(store: &dyn ConsoleStore) {
             Sorting::Newest => assert!(seen.is_sorted_by(|a, b| a.decided_at >= b.decided_at)),
         }
     }
+    // A filter without an index looks through so many and says where to go on; nothing is left out, none comes twice.
+    for sorting in [Sorting::Urgent, Sorting::Newest] {
+        let whole = Filter { sorting, language: "it".into(), ..Filter::default() };
+        let all = store.queue(&whole, None, 100).await.unwrap();
+        assert!(all.next.is_none() && !all.is_cut);
+        for (look_through, limit) in [(4, 7), (10, 3), (25, 100), (26, 100), (1, 1)] {
+            let filter = Filter { look_through: Some(look_through), ..whole.clone() };
+            let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let page = store.queue(&filter, after.as_ref(), limit).await.unwrap();
+                let most = limit.min(look_through) as usize;
+                assert!(page.items.len() <= most && (!page.is_cut || page.next.is_some()));
+                seen.extend(page.items);
+                (after, pages) = (page.next, pages + 1);
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, all.items, "{look_through} {limit} in {pages} pages");
+        }
+        let nobody = Filter { text: "quokka".into(), look_through: Some(10), ..whole };
+        let page = store.queue(&nobody, None, 7).await.unwrap();
+        assert!(page.items.is_empty() && page.is_cut && page.next.is_some());
+    }
     let count = async |filter: Filter| store.queue_count(&filter, 100).await.unwrap();
     assert_eq!(count(Filter::default()).await, 25);
     assert_eq!(count(Filter { priority: "urgent".into(), ..Filter::default() }).await, 7);
@@ -61,7 +85,7 @@ async fn filters_find(store: &dyn ConsoleStore) {
     decide(store, &said).await;
     let found = async |filter: Filter| {
         let found = store.queue(&filter, None, 100).await.unwrap();
-        found.into_iter().map(|item| item.conversation_id).collect::<Vec<_>>()
+        found.items.into_iter().map(|item| item.conversation_id).collect::<Vec<_>>()
     };
     for (text, expected) in
         [("PERCHÉ", true), ("50%", true), ("prezzo_", true), ("5%0", false), ("prezzo.pieno", false)]
