@@ -182,6 +182,7 @@ mod tests {
             emotions: vec![0.1, 0.1],
             signals: vec![-0.1],
             embedding: vec![],
+            last: Vec::new(),
             inner: vec![],
         };
         let decoded = decode(&heads(), &output);

@@ -170,19 +170,18 @@ impl TorchEngine {
             columns.map(Vec::<Vec<f32>>::try_from);
         let heads = [sentiment?, intents?, stage?, emotions?, signals?];
         let [sentiment, intents, stage, emotions, signals] = heads.map(Vec::into_iter);
-        let outputs =
-            embedding?
-                .into_iter()
-                .zip(inner?)
-                .zip(sentiment)
-                .zip(intents)
-                .zip(stage)
-                .zip(emotions)
-                .zip(signals)
-                .map(|((((((embedding, inner), sentiment), intents), stage), emotions), signals)| {
-                    let last = Vec::new();
-                    WindowOutput { sentiment, intents, stage, emotions, signals, embedding, last, inner }
-                });
+        let outputs = embedding?
+            .into_iter()
+            .zip(inner?)
+            .zip(sentiment)
+            .zip(intents)
+            .zip(stage)
+            .zip(emotions)
+            .zip(signals)
+            .map(|((((((embedding, inner), sentiment), intents), stage), emotions), signals)| {
+                let last = Vec::new();
+                WindowOutput { sentiment, intents, stage, emotions, signals, embedding, last, inner }
+            });
         let mut outputs: Vec<WindowOutput> = outputs.collect();
         if let Some(spread) = spread {
             for (output, row) in outputs.iter_mut().zip(Vec::<Vec<f32>>::try_from(spread)?) {
