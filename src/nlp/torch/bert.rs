@@ -25,9 +25,9 @@ pub struct Kinds {
 impl Kinds {
     /// Single precision everywhere.
     pub const F32: Self = Self { matmul: Kind::Float, stream: Kind::Float };
-    /// Products in bfloat16, residuals in single precision: for training.
+    /// Products in bfloat16, residuals in single precision: for training, and for inference in bfloat16.
     pub const MIXED: Self = Self { matmul: Kind::BFloat16, stream: Kind::Float };
-    /// bfloat16 everywhere but in the pooled vector and the heads: for inference.
+    /// bfloat16 everywhere but in the pooled vector and the heads: quick, and twice as far from the reference.
     pub const BF16: Self = Self { matmul: Kind::BFloat16, stream: Kind::BFloat16 };
 }
 
