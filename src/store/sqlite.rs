@@ -2,11 +2,11 @@
 //! writers queue inside the process instead of failing on a busy file; others read beside it.
 
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::sqlite::{
@@ -33,8 +33,10 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "map", include_str!("../../migrations/sqlite/0010_map.sql")),
     (11, "review_status", include_str!("../../migrations/sqlite/0011_review_status.sql")),
 ];
-/// Several processes may open a new file at once; the losers find it done on the next try.
-const OPEN_TRIES: u32 = 5;
+/// Several processes may make a new file's tables at once; the losers find them on the next try.
+const MIGRATE_TRIES: u32 = 5;
+/// The longest pause before a file that another process holds is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// The file of `sqlite:PATH`.
 pub(super) fn file_of(url: &str) -> Result<std::path::PathBuf, StoreError> {
@@ -66,11 +68,9 @@ pub(super) async fn open(
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(limit);
-    let writer = one.connect_with(options.clone()).await.map_err(|error| match failed(error) {
-        StoreError::Unavailable(why) | StoreError::Corrupt(why) => StoreError::Open(why),
-        other @ StoreError::Open(_) => other,
-    })?;
-    migrate(&writer).await?;
+    let until = Instant::now() + limit;
+    let writer = connect(one, &options, until).await?;
+    migrate(&writer, until).await?;
     let reader = if in_memory {
         writer.clone()
     } else {
@@ -91,19 +91,60 @@ pub async fn memory() -> Result<std::sync::Arc<dyn Store>, StoreError> {
     Ok(std::sync::Arc::new(open("sqlite::memory:", 1, Duration::from_secs(10), keep).await?))
 }
 
-async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
+/// Connects, waiting while another process holds the file: a new file is put into write-ahead mode by whoever comes
+/// first, and SQLite then answers "locked" to the others at once, without the busy timeout.
+async fn connect(
+    pool: SqlitePoolOptions,
+    options: &SqliteConnectOptions,
+    until: Instant,
+) -> Result<SqlitePool, StoreError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let error = match pool.clone().connect_with(options.clone()).await {
+            Ok(pool) => return Ok(pool),
+            Err(error) => error,
+        };
+        if !is_held(&error) || Instant::now() >= until {
+            return Err(match failed(error) {
+                StoreError::Unavailable(why) | StoreError::Corrupt(why) => StoreError::Open(why),
+                other @ StoreError::Open(_) => other,
+            });
+        }
+        pause(tries).await;
+    }
+}
+
+async fn migrate(pool: &SqlitePool, until: Instant) -> Result<(), StoreError> {
     let migrator = migrator(MIGRATIONS);
     let mut tries = 0;
     loop {
         tries += 1;
-        match migrator.run(pool).await {
+        let error = match migrator.run(pool).await {
             Ok(()) => return Ok(()),
-            Err(error) if tries == OPEN_TRIES || matches!(not_opened(&error), StoreError::Unavailable(_)) => {
-                return Err(not_opened(&error));
+            Err(error) => error,
+        };
+        let again = match &error {
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) if is_held(source) => {
+                Instant::now() < until
             }
-            Err(_) => tokio::time::sleep(Duration::from_millis(20 << tries)).await,
+            other => tries < MIGRATE_TRIES && !matches!(not_opened(other), StoreError::Unavailable(_)),
+        };
+        if !again {
+            return Err(not_opened(&error));
         }
+        pause(tries).await;
     }
+}
+
+/// Whether another connection holds the file: busy or locked, with any extension of these codes.
+fn is_held(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+async fn pause(tries: u32) {
+    tokio::time::sleep(Duration::from_millis(10 << tries.min(5)).min(LONGEST_PAUSE)).await;
 }
 
 /// The migrations of one database, embedded.

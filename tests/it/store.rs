@@ -638,6 +638,27 @@ async fn sqlite_files_may_be_opened_by_several_at_once() {
     assert_eq!(store.counts().await.unwrap().messages, 20);
 }
 
+/// A new file is put into write-ahead mode and given its tables by whoever comes first; nobody is turned away for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn new_sqlite_files_may_be_opened_by_several_at_once() {
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let config = sqlite_in(&folder);
+        let opened = (0..6).map(|_| {
+            let config = config.clone();
+            tokio::spawn(async move {
+                for _ in 0..5 {
+                    drop(store::open(&config).await?);
+                }
+                Ok::<_, StoreError>(())
+            })
+        });
+        for result in futures::future::try_join_all(opened).await.unwrap() {
+            result.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn wrong_addresses_are_named() {
     let check =
