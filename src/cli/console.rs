@@ -96,7 +96,7 @@ async fn serve(config: Config, store: Arc<dyn ConsoleStore>) -> anyhow::Result<O
     let nobody = store.accounts().await?.is_empty();
     let public = config.console.public_url.clone();
     let policy = PolicyHandle::new(setup::policy(&config)?);
-    let console = Console::new(store, config.console, policy, stop);
+    let console = Console::new(store, config.console, Some(config.broker), policy, stop);
     let (address, serving) = start(console).await?;
     let mut out = anstream::stderr();
     writeln!(out, "{} {}", paint(GOOD, "console:"), public.unwrap_or_else(|| format!("http://{address}")))?;

@@ -149,7 +149,9 @@ async fn serve_console(config: &Config, store: Arc<dyn ConsoleStore>) -> anyhow:
     store.add_account(&account).await?;
     // The address printed is the one that works here, whatever a proxy would say.
     let settings = crate::config::Console { public_url: None, ..config.console.clone() };
-    let console = Console::new(store, settings, PolicyHandle::new(setup::policy(config)?), stop);
+    let policy = PolicyHandle::new(setup::policy(config)?);
+    // The broker of the demo is inside the program and has nothing to show by then.
+    let console = Console::new(store, settings, None, policy, stop);
     let once = console.offer_once(DEMO_ACCOUNT);
     let (address, serving) = super::console::start(console).await?;
     let mut out = anstream::stderr();

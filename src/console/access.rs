@@ -18,5 +18,6 @@ pub(super) async fn page(
     Extension(viewer): Extension<Viewer>,
 ) -> Result<Response, Fault> {
     let log = console.store.accesses(LINES).await?;
-    Ok(pages::access::page(viewer.language.words(), &viewer, &log))
+    let operations = console.store.operations(LINES).await?;
+    Ok(pages::access::page(viewer.language.words(), &viewer, &log, &operations))
 }

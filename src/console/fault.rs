@@ -22,6 +22,8 @@ pub enum Fault {
     Conflict,
     /// The database does not answer.
     Unavailable,
+    /// RabbitMQ does not answer, or this console has none.
+    Broker,
 }
 
 impl Fault {
@@ -33,7 +35,7 @@ impl Fault {
             Self::Forbidden | Self::Forged => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict => StatusCode::CONFLICT,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::Broker => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

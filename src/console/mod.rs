@@ -1,5 +1,6 @@
 //! The supervisor's console: server-rendered pages over what the workers store. It reads the store and writes notes,
-//! corrections, accounts and sessions; it decides nothing. What a page shows is redacted text, escaped by the template.
+//! corrections, accounts and sessions; it decides nothing. For operators it
+//! asks the broker what waits there, too. What a page shows is redacted text, escaped by the template.
 
 mod access;
 pub mod api;
@@ -8,6 +9,8 @@ mod conversation;
 mod fault;
 pub mod guard;
 mod live;
+mod operations;
+mod operator;
 mod pages;
 pub mod password;
 mod query;
@@ -51,16 +54,23 @@ pub struct Console {
     live: live::Live,
     throttle: throttle::Throttle,
     passwords: password::Passwords,
+    /// The parked queue's broker; a console without one says so.
+    broker: Option<config::Broker>,
+    /// One look at the parked queue at a time.
+    parked: Arc<tokio::sync::Mutex<()>>,
+    /// Which workers were seen alive.
+    attending: operations::attending::Roll,
     /// A sign-in without password, good once: its token's hash and the account.
     once: Mutex<Option<(String, String)>>,
     stop: CancellationToken,
 }
 
 impl Console {
-    /// Over a store; corrections are bound by the policy.
+    /// Over a store; corrections are bound by the policy. Without a broker nothing is told of queues.
     pub fn new(
         store: Arc<dyn ConsoleStore>,
         config: config::Console,
+        broker: Option<config::Broker>,
         policy: PolicyHandle,
         stop: CancellationToken,
     ) -> Arc<Self> {
@@ -71,6 +81,9 @@ impl Console {
             live: live::Live::new(),
             throttle: throttle::Throttle::default(),
             passwords: password::Passwords::default(),
+            broker,
+            parked: Arc::default(),
+            attending: operations::attending::Roll::default(),
             once: Mutex::new(None),
             stop,
         })
@@ -93,6 +106,7 @@ pub async fn serve(console: Arc<Console>) -> Result<(SocketAddr, tokio::task::Jo
     let bound = listener.local_addr().map_err(fault)?;
     let (stop, app) = (console.stop.clone(), routes::router(&console));
     tokio::spawn(live::watch(Arc::clone(&console)));
+    tokio::spawn(operations::attending::watch(Arc::clone(&console)));
     let serving = tokio::spawn(async move {
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;

@@ -9,7 +9,7 @@ use axum::response::Redirect;
 use axum::routing::{MethodRouter, get, post};
 
 use super::guard::{self, Guard};
-use super::{Console, access, assets, conversation, fault::Fault, live, queue, sign_in};
+use super::{Console, access, assets, conversation, fault::Fault, live, operator, queue, sign_in};
 use crate::store::console::Role;
 
 /// What a route leads to.
@@ -43,6 +43,14 @@ pub enum Page {
     Language,
     /// Who saw what.
     Access,
+    /// How the workers do.
+    Operations,
+    /// The parked messages.
+    ParkedList,
+    /// One of them.
+    Parked,
+    /// Replay or discard.
+    ParkedAct,
 }
 
 /// A route.
@@ -78,6 +86,10 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/conversation/{id}/correct", Page::Correct, Some(Role::Supervisor)),
     route(Method::POST, "/language", Page::Language, Some(Role::Viewer)),
     route(Method::GET, "/access", Page::Access, Some(Role::Admin)),
+    route(Method::GET, "/operations", Page::Operations, Some(Role::Operator)),
+    route(Method::GET, "/parked", Page::ParkedList, Some(Role::Operator)),
+    route(Method::GET, "/parked/{id}", Page::Parked, Some(Role::Operator)),
+    route(Method::POST, "/parked", Page::ParkedAct, Some(Role::Operator)),
 ];
 
 /// The console's router.
@@ -113,5 +125,9 @@ fn handler(page: Page) -> MethodRouter<Arc<Console>> {
         Page::Correct => post(conversation::correct),
         Page::Language => post(sign_in::language),
         Page::Access => get(access::page),
+        Page::Operations => get(operator::page),
+        Page::ParkedList => get(operator::parked),
+        Page::Parked => get(operator::one),
+        Page::ParkedAct => post(operator::act),
     }
 }

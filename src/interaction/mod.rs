@@ -12,6 +12,7 @@ mod messaging;
 pub mod model;
 mod normalise;
 mod parse;
+mod preview;
 mod redact;
 mod review;
 mod sms;
@@ -25,6 +26,7 @@ pub use identity::hash_identity;
 pub use json::{MAX_BYTES, MAX_DEPTH};
 pub use model::{Attachment, Author, Channel, CleanText, Interaction, Ratings, Turn};
 pub use parse::{Fallback, Mode, ParseContext, parse, sample};
+pub use preview::preview;
 pub use redact::redact;
 pub use wire::{SCHEMA, WireAttachment, WireInteraction, WireTurn, message_id, schema};
 

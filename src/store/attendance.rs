@@ -2,7 +2,7 @@
 //! tells the living from the dead.
 
 use super::StoreError;
-use super::link::{Link, Param, cells};
+use super::link::{Cell, Link, Param, cells};
 use Param::{Int, Text};
 
 /// A worker's line in the list of its team.
@@ -32,17 +32,18 @@ pub(super) async fn attend(
     let places: Vec<String> = me.places.iter().map(u64::to_string).collect();
     link.execute(ATTEND, &[Text(team), Text(&me.worker), Int(me.beat), Text(&places.join(","))]).await?;
     let rows = link.rows(TEAM, &[Text(team)]).await?;
-    rows.into_iter()
-        .map(|row| {
-            let [worker, beat, places] = cells(row)?;
-            let places = places.text()?;
-            let places = places.split(',').map(str::parse).collect::<Result<_, _>>();
-            let worker = worker.text()?;
-            let places = places
-                .map_err(|_| StoreError::Corrupt(format!("the places of worker {worker} are no numbers")))?;
-            Ok(Attendance { worker, beat: beat.int()?, places })
-        })
-        .collect()
+    rows.into_iter().map(attendance).collect()
+}
+
+/// A line of any team: worker, beat, places.
+pub(super) fn attendance(row: Vec<Cell>) -> Result<Attendance, StoreError> {
+    let [worker, beat, places] = cells(row)?;
+    let places = places.text()?;
+    let places = places.split(',').map(str::parse).collect::<Result<_, _>>();
+    let worker = worker.text()?;
+    let places =
+        places.map_err(|_| StoreError::Corrupt(format!("the places of worker {worker} are no numbers")))?;
+    Ok(Attendance { worker, beat: beat.int()?, places })
 }
 
 pub(super) async fn dismiss(

@@ -33,6 +33,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "tokens", include_str!("../../migrations/postgres/0009_tokens.sql")),
     (10, "map", include_str!("../../migrations/postgres/0010_map.sql")),
     (11, "review_status", include_str!("../../migrations/postgres/0011_review_status.sql")),
+    (12, "operations", include_str!("../../migrations/postgres/0012_operations.sql")),
 ];
 
 /// Between two tries to connect.

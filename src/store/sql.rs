@@ -372,6 +372,8 @@ impl<D: Database> Store for SqlStore<D> {
     async fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         let forgotten = "DELETE FROM alone WHERE since < $1";
         self.write_one(forgotten, &[Int(before.timestamp_micros())]).await?;
+        let old = "DELETE FROM console_operations WHERE at < $1";
+        self.write_one(old, &[Int(before.timestamp_micros())]).await?;
         let mut purged = 0;
         loop {
             let step = self

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { browser, console_, findings, overflow, page, signIn } from "./support.mjs";
+import { browser, console_, findings, overflow, page, rabbit, signIn } from "./support.mjs";
 
 let desk;
 let chrome;
@@ -167,6 +167,44 @@ test("a viewer reads and changes nothing", async () => {
   assert.equal(answer.status(), 403);
 });
 
+test("an operator sees how the workers do", async () => {
+  const one = await open("operator");
+  await desk.write("Where is my parcel?");
+  await one.getByRole("link", { name: "Operations" }).click();
+  await one.getByRole("heading", { name: "Operations", level: 1 }).waitFor();
+  assert.equal(await one.locator("svg.columns-chart").count(), 2);
+  await one.getByText("As a table").click();
+  assert.equal(await one.locator("details[open] tbody tr").count(), 60);
+  await one.getByText(rabbit.amqp ? ".interactions.0" : "RabbitMQ does not answer").first().waitFor();
+  const other = await open("supervisor");
+  assert.equal((await other.goto(`${desk.base}/operations`)).status(), 403);
+  assert.equal((await other.goto(`${desk.base}/parked`)).status(), 403);
+});
+
+test("parked messages are looked at, replayed, and discarded after a question", { skip: !rabbit.management }, async () => {
+  for (const id of ["p-1", "p-2", "p-3"]) {
+    await desk.park(id, "channel is missing", { message_id: id, text: "Write to anna@example.it, <script>1</script>" });
+  }
+  const one = await open("operator");
+  await one.goto(`${desk.base}/parked`);
+  await one.getByRole("link", { name: "p-1" }).click();
+  await one.getByText("[EMAIL]").waitFor();
+  assert.ok(!(await one.content()).includes("anna@example.it"));
+  await one.getByRole("button", { name: "Discard…" }).click();
+  await one.getByRole("link", { name: "Keep them" }).click();
+  assert.equal(await one.locator("tbody tr").count(), 3);
+  await one.getByLabel("Choose p-1").check();
+  await one.getByLabel("Choose p-2").check();
+  await one.getByRole("button", { name: "Discard…" }).click();
+  assert.deepEqual(await findings(one), []);
+  await one.getByRole("button", { name: "Discard for good" }).click();
+  await one.getByText("Discarded: 2").waitFor();
+  await one.getByLabel("Choose p-3").check();
+  await one.getByRole("button", { name: "Replay" }).click();
+  await one.getByText("Nothing is parked.").waitFor();
+  await one.getByText("Replayed: 1").waitFor();
+});
+
 test("it is Italian for who wants it", async () => {
   const one = await open("supervisor");
   await one.getByRole("button", { name: "Italiano" }).click();
@@ -229,6 +267,19 @@ for (const [name, options] of looks) {
       await one.keyboard.press("Escape");
       await one.keyboard.press("?");
       await fine("help");
+    }
+    for (const path of ["/operations", "/parked"]) {
+      await one.goto(desk.base + path);
+      for (const box of await one.locator("main summary").all()) await box.click();
+      await fine(path);
+    }
+    if (rabbit.management) {
+      await desk.park("looked-at", "a field is missing: channel", { text: "word ".repeat(200) + "x".repeat(70) });
+      await one.reload();
+      await fine("parked messages");
+      await one.getByRole("link", { name: "looked-at" }).first().click();
+      await one.getByRole("heading", { name: "looked-at" }).waitFor();
+      await fine("a parked message");
     }
     await one.goto(`${desk.base}/access`);
     await fine("access log");

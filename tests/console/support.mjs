@@ -9,10 +9,13 @@ import { chromium } from "playwright-core";
 
 const run = promisify(execFile);
 
-export const roles = ["viewer", "supervisor", "admin"];
+export const roles = ["viewer", "supervisor", "operator", "admin"];
+
+/** A RabbitMQ and its management, where there is one: amqp://… and http://user:password@…; parked messages need both. */
+export const rabbit = { amqp: process.env.SMISTA_TEST_AMQP_URL, management: process.env.SMISTA_TEST_AMQP_MANAGEMENT };
 
 /** Starts a console; `stop` ends it and removes everything. */
-export async function console_() {
+export async function console_(prefix = `c${process.pid}x${Date.now()}`) {
   const smista = process.env.SMISTA_BIN;
   if (!smista || !existsSync(smista)) throw new Error("SMISTA_BIN does not name the program: run scripts/test-console");
   const folder = mkdtempSync(join(tmpdir(), "smista-console-"));
@@ -22,9 +25,14 @@ export async function console_() {
     SMISTA_CONSOLE__LISTEN: "127.0.0.1:0",
     SMISTA_ENGINE__KIND: "scripted",
     NO_COLOR: "1",
+    // Without one nobody listens there, and the console says so.
+    SMISTA_BROKER__URL: rabbit.amqp || "amqp://guest:guest@127.0.0.1:1/%2f",
+    SMISTA_BROKER__PREFIX: prefix,
+    SMISTA_BROKER__SHARDS: "2",
   };
   const call = (...args) => run(smista, args, { env, cwd: folder, maxBuffer: 1 << 26 });
   await call("demo", "--json", "--state", env.SMISTA_STORE__URL);
+  if (rabbit.amqp) await call("topology", "apply");
   const passwords = {};
   for (const role of roles) {
     const { stdout } = await call("console", "account", "add", role, "--role", role, "--generate");
@@ -45,7 +53,35 @@ export async function console_() {
     passwords,
     /** Somebody writes: a new decision in the store, as a worker would make it. */
     write: (text) => call("analyze", "--state", env.SMISTA_STORE__URL, "--text", text),
+    /** Parks a message as a worker would. */
+    async park(id, error, body) {
+      const { username, password, origin } = new URL(rabbit.management);
+      const headers = {
+        "x-smista-error-class": "malformed",
+        "x-smista-error": error,
+        "x-smista-attempt": "1",
+        "x-smista-version": "0.1.0",
+        "x-smista-origin": `${prefix}.interactions.0`,
+      };
+      const properties = { message_id: id, delivery_mode: 2, timestamp: Math.floor(Date.now() / 1000) - 900, headers };
+      const answer = await fetch(`${origin}/api/exchanges/%2f/${prefix}.parked/publish`, {
+        method: "POST",
+        headers: { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` },
+        body: JSON.stringify({ properties, routing_key: "anna", payload: JSON.stringify(body), payload_encoding: "string" }),
+      });
+      if (!answer.ok || !(await answer.json()).routed) throw new Error(`${id} was not parked: ${answer.status}`);
+    },
     async stop() {
+      if (rabbit.management) {
+        const { username, password, origin } = new URL(rabbit.management);
+        const headers = { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` };
+        for (const kind of ["queues", "exchanges"]) {
+          const all = await (await fetch(`${origin}/api/${kind}/%2f`, { headers })).json();
+          for (const { name } of all.filter(({ name }) => name.startsWith(`${prefix}.`))) {
+            await fetch(`${origin}/api/${kind}/%2f/${encodeURIComponent(name)}`, { method: "DELETE", headers });
+          }
+        }
+      }
       const ended = new Promise((resolve) => server.on("exit", resolve));
       server.kill("SIGTERM");
       await ended;

@@ -11,7 +11,7 @@ use smista::interaction::Interaction;
 use smista::journey::spikes::{Bar, Topic, hour_of};
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
-use smista::store::console::{Access, Act, Note};
+use smista::store::console::{Access, Act, Note, Operated, Operation};
 use smista::store::{
     self, Committed, Corrected, Correction, Counted, CustomerState, Destination, Effect, Forgotten, MarkKey,
     Order, OutboxMessage, Past, Span, Store, StoreError, Subject, Walk,
@@ -784,6 +784,8 @@ async fn nothing_is_kept_for_ever(config: &config::Store) {
     assert!(store.note(&message.conversation, &note).await.unwrap());
     let conversation_id = message.conversation.clone();
     store.saw(&Access { at: at(1), account: "ada".to_owned(), conversation_id }).await.unwrap();
+    let operated = Operation { at: at(1), account: "ada".into(), act: Operated::Replay, target: "m".into() };
+    store.operate(&operated).await.unwrap();
     store.begin_alone(&message.id, "w1").await.unwrap();
     let erased = Subject { customer: Some(unique("c")), identities: Vec::new() };
     store.erase(&erased, &mark_key(), Some(Utc::now())).await.unwrap();

@@ -2,6 +2,7 @@
 //! publishes. Each has a supervisor that never gives up: connect, check the topology, work, and after any fault begin
 //! again. It declares nothing.
 
+pub mod backlog;
 mod connect;
 mod consumer;
 pub mod declare;

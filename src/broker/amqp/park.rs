@@ -21,7 +21,7 @@ use crate::broker::{BrokerError, parked};
 use crate::config;
 
 /// What is known of a parked message without its text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Entry {
     /// What people call it by.
     pub id: String,
@@ -133,7 +133,7 @@ enum Verdict {
 /// The parked queue.
 pub struct ParkedQueue {
     connection: Connection,
-    topology: Topology,
+    pub(super) topology: Topology,
     confirm_timeout: Duration,
 }
 
@@ -248,7 +248,7 @@ impl ParkedQueue {
         self.depth(&channel, queue).await.map(u64::from)
     }
 
-    async fn channel(&self) -> Result<Channel, BrokerError> {
+    pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
         reply(self.connection.create_channel()).await.map_err(failed)
     }
 

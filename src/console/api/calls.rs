@@ -138,7 +138,7 @@ pub(super) async fn conversation(
 }
 
 /// A body of JSON, whatever its media type says; what is wrong with it is told.
-fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
+pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| Problem::Value(format!("the body: {error}")))
 }
 

@@ -5,6 +5,7 @@ mod caller;
 mod calls;
 mod model;
 mod openapi;
+mod operations;
 mod problem;
 
 use std::sync::Arc;
@@ -41,6 +42,16 @@ pub enum Call {
     Reopen,
     /// Say something about it.
     Comment,
+    /// How the workers do.
+    Operations,
+    /// The parked messages.
+    ParkedList,
+    /// One of them.
+    Parked,
+    /// Send some to the workers again.
+    Replay,
+    /// Remove some for good.
+    Discard,
 }
 
 /// A route.
@@ -69,6 +80,11 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/api/v1/conversations/{id}/resolve", Call::Resolve, Scope::Review),
     route(Method::POST, "/api/v1/conversations/{id}/reopen", Call::Reopen, Scope::Review),
     route(Method::POST, "/api/v1/conversations/{id}/comments", Call::Comment, Scope::Review),
+    route(Method::GET, "/api/v1/operations", Call::Operations, Scope::Operate),
+    route(Method::GET, "/api/v1/parked", Call::ParkedList, Scope::Operate),
+    route(Method::GET, "/api/v1/parked/{id}", Call::Parked, Scope::Operate),
+    route(Method::POST, "/api/v1/parked/replay", Call::Replay, Scope::Operate),
+    route(Method::POST, "/api/v1/parked/discard", Call::Discard, Scope::Operate),
 ];
 
 /// Where the document is; it needs no token.
@@ -98,5 +114,10 @@ fn handler(call: Call) -> MethodRouter<Arc<Console>> {
         Call::Resolve => post(calls::resolve),
         Call::Reopen => post(calls::reopen),
         Call::Comment => post(calls::comment),
+        Call::Operations => get(operations::operations),
+        Call::ParkedList => get(operations::list),
+        Call::Parked => get(operations::show),
+        Call::Replay => post(operations::replay),
+        Call::Discard => post(operations::discard),
     }
 }

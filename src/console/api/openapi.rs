@@ -8,6 +8,7 @@ use super::calls::QueueFilter;
 use super::model::{
     AssignRequest, CommentRequest, Conversation, CorrectionAnswer, CorrectionRequest, QueuePage,
 };
+use super::operations::{OperationsView, ParkedAnswer, ParkedList, ParkedMessage, ParkedRequest};
 use super::problem;
 use super::{Call, ROUTES, Route};
 
@@ -98,6 +99,36 @@ fn told(call: Call, types: &mut SchemaGenerator) -> Told {
         Call::Comment => {
             Told { id: "comment", summary: "Add a comment.", asks: schema!(CommentRequest), answers: done }
         }
+        Call::Operations => Told {
+            id: "operations",
+            summary: "How the workers do: decisions by minute, workers, queues.",
+            asks: None,
+            answers: ("200", schema!(OperationsView)),
+        },
+        Call::ParkedList => Told {
+            id: "parkedList",
+            summary: "The oldest parked messages, without their text.",
+            asks: None,
+            answers: ("200", schema!(ParkedList)),
+        },
+        Call::Parked => Told {
+            id: "parked",
+            summary: "A parked message, redacted. The log of operators keeps that it was read.",
+            asks: None,
+            answers: ("200", schema!(ParkedMessage)),
+        },
+        Call::Replay => Told {
+            id: "replay",
+            summary: "Send parked messages to the workers again.",
+            asks: schema!(ParkedRequest),
+            answers: ("200", schema!(ParkedAnswer)),
+        },
+        Call::Discard => Told {
+            id: "discard",
+            summary: "Remove parked messages for good.",
+            asks: schema!(ParkedRequest),
+            answers: ("200", schema!(ParkedAnswer)),
+        },
     }
 }
 
@@ -105,7 +136,7 @@ fn operation(route: &Route, types: &mut SchemaGenerator) -> Value {
     let Told { id, summary, asks, answers: (status, answer) } = told(route.call, types);
     let mut parameters = Vec::new();
     if route.path.contains("{id}") {
-        let what = "The conversation's id, percent-encoded.";
+        let what = "The id, percent-encoded.";
         parameters.push(json!({ "name": "id", "in": "path", "required": true, "description": what, "schema": { "type": "string" } }));
     }
     if route.call == Call::Queue {

@@ -62,6 +62,9 @@ impl Problem {
                     Fault::Conflict => {
                         ("overtaken", "somebody else corrected it just now; read it again, then repeat")
                     }
+                    Fault::Broker => {
+                        ("broker", "RabbitMQ does not answer, or this console has none; nothing was changed")
+                    }
                     Fault::Unavailable => {
                         ("store", "the database does not answer; nothing was changed; try again")
                     }

@@ -1,15 +1,20 @@
-//! Who saw which conversation.
+//! Who saw which conversation, and what operators did.
 
 use axum::response::Response;
-use maud::html;
+use maud::{Markup, html};
 
 use super::parts;
 use crate::console::guard::Viewer;
 use crate::console::words::Words;
-use crate::store::console::Access;
+use crate::store::console::{Access, Operated, Operation};
 
-/// The latest lines of the log.
-pub(in crate::console) fn page(words: &Words, viewer: &Viewer, log: &[Access]) -> Response {
+/// The latest lines of both logs.
+pub(in crate::console) fn page(
+    words: &Words,
+    viewer: &Viewer,
+    log: &[Access],
+    operations: &[Operation],
+) -> Response {
     let body = html! {
         main id="content" class="single wide" {
             h1 { (words.access_title) }
@@ -21,8 +26,30 @@ pub(in crate::console) fn page(words: &Words, viewer: &Viewer, log: &[Access]) -
                     } }
                 } }
             }
+            (operated(words, operations))
             p { a class="button" href="/queue" { (words.fault_again) } }
         }
     };
     super::frame(words, Some(viewer), words.access_title, "access", &body)
+}
+
+fn operated(words: &Words, operations: &[Operation]) -> Markup {
+    let own = words.language.operations();
+    let act = |act: Operated| match act {
+        Operated::Show => own.act_show,
+        Operated::Replay => own.act_replay,
+        Operated::Discard => own.act_discard,
+        Operated::Simulate => own.act_simulate,
+    };
+    html! {
+        h2 { (own.log_title) }
+        @if operations.is_empty() { p { (own.log_none) } } @else {
+            div class="scroll" { table {
+                thead { tr { th { (words.at) } th { (words.who) } th { (own.act) } th { (own.target) } } }
+                tbody { @for line in operations {
+                    tr { td { (parts::time(line.at)) } td { (line.account) } td { (act(line.act)) } td { (line.target) } }
+                } }
+            } }
+        }
+    }
 }

@@ -2,9 +2,12 @@
 
 pub(super) mod access;
 pub(super) mod analysis;
+pub(super) mod chart;
 pub(super) mod conversation;
 mod correction;
 pub(super) mod marks;
+pub(super) mod operations;
+pub(super) mod parked;
 pub(super) mod parts;
 pub(super) mod queue;
 pub(super) mod sign_in;
@@ -16,6 +19,7 @@ use super::assets::{ICON, SCRIPT, STYLE};
 use super::fault::Fault;
 use super::guard::Viewer;
 use super::words::{Language, Words};
+use crate::store::console::Role;
 
 /// A page's frame. `at` names the pane that a narrow screen shows.
 pub(super) fn frame(
@@ -60,7 +64,8 @@ fn who(words: &Words, viewer: &Viewer) -> Markup {
     html! {
         nav class="who" aria-label=(words.account) {
             span class="me" { span class="quiet" { (words.signed_in_as) " " } strong { (viewer.account) } " " span class="chip" { (viewer.role.as_str()) } }
-            @if viewer.role == crate::store::console::Role::Admin { a href="/access" { (words.access_short) } }
+            @if viewer.role >= Role::Operator { a href="/operations" { (words.language.operations().title) } }
+            @if viewer.role == Role::Admin { a href="/access" { (words.access_short) } }
             button type="button" class="plain" data-key="?" aria-haspopup="dialog" { (words.keys) " " kbd { "?" } }
             form method="post" action="/language" {
                 (csrf(viewer))
@@ -108,6 +113,7 @@ fn what_is_wrong(words: &Words, fault: Fault) -> &'static str {
         Fault::NotFound => words.fault_missing,
         Fault::Conflict => words.fault_overtaken,
         Fault::Unavailable => words.fault_away,
+        Fault::Broker => words.language.operations().broker_away,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod en;
 mod it;
+mod operations;
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
@@ -38,6 +39,14 @@ impl Language {
         let asked = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let wanted = |part: &str| Self::from_code(&part.trim().get(..2)?.to_ascii_lowercase());
         asked.split(',').find_map(wanted).or_else(|| Self::from_code(default)).unwrap_or(Self::En)
+    }
+
+    /// Its texts about the workers.
+    pub fn operations(self) -> &'static operations::Words {
+        match self {
+            Self::En => &operations::EN,
+            Self::It => &operations::IT,
+        }
     }
 
     /// Its texts.

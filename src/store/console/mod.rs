@@ -4,6 +4,7 @@
 
 mod account;
 mod filter;
+mod operations;
 mod review;
 mod sql;
 mod token;
@@ -11,12 +12,13 @@ mod token;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Correction, OutboxMessage, Store, StoreError};
+use super::{Correction, OutboxMessage, StoreError};
 use crate::interaction::Interaction;
 use crate::routing::Decision;
 
 pub use account::{Account, Role, Session};
 pub use filter::{Cursor, Filter, LOOKED_THROUGH, Page, Sorting};
+pub use operations::{LAGS, Operated, Operation, OperationsStore, Pace};
 pub use review::{Item, Status};
 pub(in crate::store) use review::{Projection, project};
 pub use token::{Scope, Token};
@@ -121,7 +123,7 @@ pub struct News {
 
 /// What the console needs beside the store.
 #[async_trait]
-pub trait ConsoleStore: Store {
+pub trait ConsoleStore: OperationsStore {
     /// Adds an account; false when the name is taken.
     async fn add_account(&self, account: &Account) -> Result<bool, StoreError>;
 

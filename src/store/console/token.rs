@@ -13,7 +13,7 @@ pub enum Scope {
     Read,
     /// Assign, resolve, comment, confirm and correct.
     Review,
-    /// Nothing yet: for calls about the workers.
+    /// See how the workers do; replay and discard parked messages.
     Operate,
 }
 

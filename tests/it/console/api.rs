@@ -212,7 +212,7 @@ fn references_of(value: &Value, found: &mut Vec<String>) {
 }
 
 /// What is answered is what the document says.
-fn as_told(path: &str, method: &str, status: &str, answer: &Value) {
+pub(super) fn as_told(path: &str, method: &str, status: &str, answer: &Value) {
     let document = api::document();
     let response = &document["paths"][path][method]["responses"][status];
     conforms(&document, &response["content"]["application/json"]["schema"], answer, path);

@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use smista::config::Config;
+use smista::config::{self, Config};
 use smista::console::{Console, password, routes};
 use smista::routing::{Decision, Policy, PolicyHandle};
 use smista::store::console::{Account, ConsoleStore, Expired, Role};
@@ -42,6 +42,10 @@ impl Desk {
     }
 
     pub async fn configured(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_broker(None, change).await
+    }
+
+    pub async fn with_broker(broker: Option<config::Broker>, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::load(None).unwrap();
         config.store.url = format!("sqlite:{}", folder.path().join("smista.db").display());
@@ -50,7 +54,7 @@ impl Desk {
         let store = store::open_console(&config.store).await.unwrap();
         let stop = CancellationToken::new();
         let policy = PolicyHandle::new(Policy::embedded_default().unwrap());
-        let console = Console::new(Arc::clone(&store), config.console, policy, stop.clone());
+        let console = Console::new(Arc::clone(&store), config.console, broker, policy, stop.clone());
         Self { store, console, stop, _folder: folder }
     }
 

@@ -3,5 +3,6 @@
 mod api;
 mod desk;
 mod doors;
+mod operations;
 mod pages;
 mod queue;
