@@ -76,6 +76,9 @@ pub(super) trait Database: Send + Sync {
         Ok(())
     }
 
+    /// How many transactions may write at the same time.
+    fn writers(&self) -> u32;
+
     /// Longest time that one call on the store may take.
     fn limit(&self) -> Duration;
 }

@@ -202,6 +202,10 @@ impl Database for PostgresDatabase {
         Ok(Box::new(self.link(true).await?))
     }
 
+    fn writers(&self) -> u32 {
+        self.pool.options().get_max_connections()
+    }
+
     fn limit(&self) -> Duration {
         self.limit
     }

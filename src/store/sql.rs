@@ -11,9 +11,11 @@ use uuid::Uuid;
 
 use super::alone::{self, Alone};
 use super::attendance::{self, Attendance};
+use super::effect::Rows;
+use super::group::{Answer, Group, Write};
 use super::identity;
 use super::link::{Cell, Database, Link, Param, cells};
-use super::map::{self, Mapped};
+use super::map;
 use super::{
     Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, Forgotten, Keep,
     Known, MarkKey, OutboxMessage, Owner, Past, Place, ReplayRecord, Span, Spike, Store, StoreError, Subject,
@@ -31,12 +33,14 @@ const PURGE_STEP: i64 = 500;
 /// A store on some database.
 pub(super) struct SqlStore<D> {
     pub(super) database: D,
+    group: Group,
     keep: Keep,
 }
 
 impl<D: Database> SqlStore<D> {
     pub fn new(database: D, keep: Keep) -> Self {
-        Self { database, keep }
+        let group = Group::new(database.writers());
+        Self { database, group, keep }
     }
 
     /// One transaction of [`Store::forget`]: at most [`PURGE_STEP`] customers, each with the identities bound to it.
@@ -71,16 +75,6 @@ impl<D: Database> SqlStore<D> {
             Ok(result) => result,
             Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
         }
-    }
-
-    /// Takes back what looking an erased customer up has bound, unless the customer is there again.
-    async fn unbind(&self, effect: &Effect) -> Result<(), StoreError> {
-        let conversation = identity::conversation_key(&effect.interaction.conversation_id);
-        let mut link = self.database.write().await?;
-        for bound in effect.interaction.identities.iter().chain([&conversation]) {
-            link.execute(UNBIND, &[Text(bound)]).await?;
-        }
-        link.commit().await
     }
 
     pub(super) async fn read(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
@@ -160,51 +154,19 @@ impl<D: Database> Store for SqlStore<D> {
 
     async fn commit(&self, effect: Effect) -> Result<Committed, StoreError> {
         let rows = Rows::of(&effect)?;
-        self.within(async {
-            let mut link = self.database.write().await?;
-            let written = write(&mut *link, &effect, &rows).await?;
-            match written {
-                Written::All(raised) => {
-                    link.commit().await?;
-                    Ok(if raised.is_empty() { Committed::New } else { Committed::Spiked(raised) })
-                }
-                Written::Stale => {
-                    link.abandon().await?;
-                    Ok(Committed::Stale)
-                }
-                Written::Erased => {
-                    link.abandon().await?;
-                    self.unbind(&effect).await?;
-                    Ok(Committed::Erased)
-                }
-                Written::Duplicate => {
-                    let found = decided(&mut *link, &effect.decision.message_id).await?;
-                    link.abandon().await?;
-                    let (decision, unsent) = found.ok_or_else(|| {
-                        StoreError::Corrupt(format!(
-                            "no decision for inbox row {}",
-                            effect.decision.message_id
-                        ))
-                    })?;
-                    Ok(Committed::Duplicate(Box::new(decision), unsent))
-                }
-            }
-        })
-        .await
+        let write = Write::Effect(Box::new((effect, rows)));
+        match self.within(self.group.write(&self.database, write)).await? {
+            Answer::Committed(committed) => Ok(*committed),
+            Answer::Marked => Err(StoreError::Corrupt("an effect was answered as a mark".to_owned())),
+        }
     }
 
     async fn mark_sent(&self, ids: &[String], at: DateTime<Utc>) -> Result<(), StoreError> {
         if ids.is_empty() {
             return Ok(());
         }
-        self.within(async {
-            let mut link = self.database.write().await?;
-            for id in ids {
-                link.execute(MARK_SENT, &[Text(id), Int(at.timestamp_micros())]).await?;
-            }
-            link.commit().await
-        })
-        .await
+        let write = Write::Sent { ids: ids.to_vec(), at: at.timestamp_micros() };
+        self.within(self.group.write(&self.database, write)).await.map(|_| ())
     }
 
     async fn unsent(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<OutboxMessage>, StoreError> {
@@ -503,32 +465,8 @@ impl<D: Database> Store for SqlStore<D> {
 const BIND: &str = "INSERT INTO identities (identity, customer, stand_in, vouched) VALUES ($1, $2, $3, $4) \
     ON CONFLICT (identity) DO NOTHING";
 
-/// The stand-in mark is that of the customer's row, written just before.
-const BIND_CONVERSATION: &str = "INSERT INTO identities (identity, customer, stand_in) \
-    SELECT $1, customer, stand_in FROM customers WHERE customer = $2 ON CONFLICT (identity) DO NOTHING";
-
-const UNBIND: &str = "DELETE FROM identities WHERE identity = $1 \
-    AND NOT EXISTS (SELECT 1 FROM customers WHERE customers.customer = identities.customer)";
-
-const INBOX: &str = "INSERT INTO inbox (message_id, customer, decision_id, decided_at) VALUES ($1, $2, $3, $4) \
-    ON CONFLICT (message_id) DO NOTHING";
-
-/// Takes the customer's row lock, and changes nothing when another commit came first.
-const UPDATE_CUSTOMER: &str = "UPDATE customers SET epoch = epoch + 1, journey = $2, updated_at = $3 \
-    WHERE customer = $1 AND epoch = $4 AND merged_into IS NULL";
-
-const INSERT_CUSTOMER: &str = "INSERT INTO customers (customer, epoch, journey, updated_at, stand_in) \
-    SELECT $1, 1, $2, $3, CASE WHEN $4 = 1 OR EXISTS \
-        (SELECT 1 FROM identities WHERE customer = $1 AND stand_in = 1) THEN 1 ELSE 0 END \
-    WHERE NOT EXISTS (SELECT 1 FROM customers WHERE customer = $1) ON CONFLICT (customer) DO NOTHING";
-
-const DECISION: &str = "INSERT INTO decisions (decision_id, message_id, decided_at, decision, interaction, before) \
+pub(super) const OUTBOX: &str = "INSERT INTO outbox (id, message_id, destination, routing_key, body, created_at) \
     VALUES ($1, $2, $3, $4, $5, $6)";
-
-const OUTBOX: &str = "INSERT INTO outbox (id, message_id, destination, routing_key, body, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6)";
-
-const MARK_SENT: &str = "UPDATE outbox SET sent_at = $2 WHERE id = $1 AND sent_at IS NULL";
 
 const UNSENT: &str = "SELECT id, destination, routing_key, body FROM outbox \
     WHERE sent_at IS NULL AND created_at < $1 ORDER BY seq LIMIT $2";
@@ -566,92 +504,6 @@ const SILENT: &str = "SELECT c.customer FROM customers c WHERE c.updated_at < $1
 
 const FORGET: &str = "DELETE FROM customers WHERE customer = $1 AND updated_at < $2";
 
-enum Written {
-    /// With the events of topics that the message brought over the bar.
-    All(Vec<OutboxMessage>),
-    Duplicate,
-    Stale,
-    Erased,
-}
-
-/// What of an effect is stored as text, made before the transaction begins.
-struct Rows {
-    after: String,
-    before: String,
-    interaction: String,
-    decision: String,
-    decision_id: String,
-    review: super::console::Projection,
-    mapped: Mapped,
-}
-
-impl Rows {
-    fn of(effect: &Effect) -> Result<Self, StoreError> {
-        Ok(Self {
-            after: json(&effect.after)?,
-            before: json(&effect.before.journey)?,
-            interaction: json(&effect.interaction)?,
-            decision: json(&effect.decision)?,
-            decision_id: effect.decision.decision_id.to_string(),
-            review: super::console::Projection::of(&effect.decision, &effect.interaction),
-            mapped: Mapped::of(&effect.decision, &effect.interaction),
-        })
-    }
-}
-
-async fn write(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> Result<Written, StoreError> {
-    let (decision, customer) = (&effect.decision, effect.before.customer.as_str());
-    let at = Int(decision.decided_at.timestamp_micros());
-    let message = Text(&decision.message_id);
-    let inbox = [message, Text(customer), Text(&rows.decision_id), at];
-    if link.execute(INBOX, &inbox).await? == 0 {
-        return Ok(Written::Duplicate);
-    }
-    let conversation = &effect.interaction.conversation_id;
-    // Everybody locks in the order of names.
-    let (first, then): (Vec<_>, Vec<_>) =
-        effect.absorbed.iter().partition(|absorbed| absorbed.customer.as_str() < customer);
-    if !merge::hand_over(link, &first, customer, at).await? {
-        return Ok(Written::Stale);
-    }
-    let changed = if effect.before.epoch == 0 {
-        let stands_in = effect.interaction.customer_id.is_none() && customer == conversation;
-        let row = [Text(customer), Text(&rows.after), at, Int(stands_in.into())];
-        link.execute(INSERT_CUSTOMER, &row).await?
-    } else {
-        let row = [Text(customer), Text(&rows.after), at, Int(effect.before.epoch)];
-        link.execute(UPDATE_CUSTOMER, &row).await?
-    };
-    if changed == 0 || !merge::hand_over(link, &then, customer, at).await? {
-        return Ok(Written::Stale);
-    }
-    for absorbed in &effect.absorbed {
-        merge::rebind(link, &absorbed.customer, customer).await?;
-    }
-    if effect.interaction.customer_id.is_some() {
-        merge::vouch(link, &effect.interaction.identities, customer).await?;
-    }
-    // Behind the customer's lock: an erasure has either left its marks or waits for this commit and removes it.
-    if let Some(traces) = &effect.traces
-        && erasure::is_erased(link, traces).await?
-    {
-        return Ok(Written::Erased);
-    }
-    if customer != conversation {
-        let key = identity::conversation_key(conversation);
-        link.execute(BIND_CONVERSATION, &[Text(&key), Text(customer)]).await?;
-    }
-    let made_from = [Text(&rows.decision), Text(&rows.interaction), Text(&rows.before)];
-    let [body, interaction, before] = made_from;
-    link.execute(DECISION, &[Text(&rows.decision_id), message, at, body, interaction, before]).await?;
-    super::console::project(link, &rows.review).await?;
-    map::map(link, &rows.mapped).await?;
-    for row in &effect.outbox {
-        write_outbox(link, &effect.decision.message_id, effect.decision.decided_at, row).await?;
-    }
-    Ok(Written::All(topics::count(link, effect, OUTBOX).await?))
-}
-
 /// Adds something to publish. The message's inbox row has to be there.
 pub(super) async fn write_outbox(
     link: &mut dyn Link,
@@ -673,7 +525,7 @@ pub(super) async fn write_correction(link: &mut dyn Link, correction: &Correctio
     Ok(())
 }
 
-async fn decided(
+pub(super) async fn decided(
     link: &mut dyn Link,
     message_id: &str,
 ) -> Result<Option<(Decision, Vec<OutboxMessage>)>, StoreError> {

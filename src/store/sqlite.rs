@@ -68,6 +68,8 @@ pub(super) async fn open(
         .min_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
+        // A file does not go away as a server does: asking first would cost every call a turn of the worker thread.
+        .test_before_acquire(false)
         .acquire_timeout(limit);
     let until = Instant::now() + limit;
     let writer = connect(one, &options, until).await?;
@@ -77,6 +79,7 @@ pub(super) async fn open(
     } else {
         SqlitePoolOptions::new()
             .max_connections(connections.max(1))
+            .test_before_acquire(false)
             .acquire_timeout(limit)
             .connect_with(options.pragma("query_only", "1"))
             .await
@@ -204,6 +207,10 @@ impl Database for SqliteDatabase {
         }
         let reason = "readers keep the database's log in use, and it still holds what was deleted; try again";
         Err(StoreError::Unavailable(reason.to_owned()))
+    }
+
+    fn writers(&self) -> u32 {
+        1
     }
 
     fn limit(&self) -> Duration {
