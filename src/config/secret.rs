@@ -16,14 +16,20 @@ const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Reads a secret: the file's text without the line's end.
 pub fn read(path: &Path, key: &str) -> Result<String, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        ConfigError::Invalid(format!("{key}: {} cannot be read: {error}", path.display()))
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Invalid(format!("{key}: {} cannot be read: {error}", named(path))))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.trim().is_empty() {
-        return Err(ConfigError::Invalid(format!("{key}: {} is empty", path.display())));
+        return Err(ConfigError::Invalid(format!("{key}: {} is empty", named(path))));
     }
     Ok(secret.to_owned())
+}
+
+/// A path to show. What looks like none may be the secret itself, put where the name of its file belongs.
+pub fn named(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_path = ["/", "./", "../"].iter().any(|start| text.starts_with(start)) && !text.contains('@');
+    if is_path { text } else { "what stands there (a path beginning with / or ./ would be shown)".to_owned() }
 }
 
 /// Where a file of secrets or keys is: as it stands when absolute, else among the service's credentials, else beside the
@@ -44,11 +50,23 @@ fn find(path: &Path, folders: [Option<&Path>; 2]) -> Option<PathBuf> {
 
 /// What is wrong, without the value where that may be a secret.
 pub(super) fn told(error: figment::Error) -> String {
-    use figment::error::Kind;
+    use figment::error::{Actual, Kind};
     let tell = |error: figment::Error| {
         let key = error.path.join(".");
         let hidden = error.path.last().is_some_and(|last| HIDDEN.contains(&last.as_str()));
-        match error.kind {
+        let from_environment =
+            error.metadata.as_ref().is_some_and(|source| source.name.contains("environment"));
+        match &error.kind {
+            Kind::InvalidType(Actual::Str(_), expected) | Kind::InvalidValue(Actual::Str(_), expected)
+                if from_environment && !hidden =>
+            {
+                format!(
+                    "{key}: expected {expected}; what stands in the environment is not that, and not shown"
+                )
+            }
+            Kind::UnknownVariant(_, known) if from_environment => {
+                format!("{key} must be one of {}, also in the environment", known.join(", "))
+            }
             Kind::InvalidType(..) | Kind::InvalidValue(..) if hidden => {
                 format!("{key} must be a text: write it in quotes, also in the environment")
             }
@@ -75,7 +93,12 @@ pub fn redacted(url: &str) -> String {
         // A path of SQLite, or nothing that could be shown safely.
         return if url.starts_with("sqlite:") { url.to_owned() } else { "…".to_owned() };
     };
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (rest, query) = match rest.split_once('?') {
+        // A password may hold a question mark of its own.
+        Some((_, after)) if after.contains('@') => (rest, after),
+        Some(parts) => parts,
+        None => (rest, ""),
+    };
     let shown = match rest.rsplit_once('@') {
         Some((user, host)) => {
             let (user, password) = user.split_once(':').unwrap_or((user, ""));
@@ -132,6 +155,18 @@ mod tests {
         check("postgres://db/x?sslmode=require", "postgres://db/x");
         check("sqlite:smista.db", "sqlite:smista.db");
         check("anna:pw@mq", "…");
+        check("postgres://anna:Hush?q@db/x", "postgres://anna:…@db/x");
+    }
+
+    #[test]
+    fn what_stands_where_a_file_belongs_is_shown_only_as_a_path() {
+        let told = |path: &str| read(Path::new(path), "store.url_file").unwrap_err().to_string();
+        assert!(told("/no/such/file").contains("/no/such/file"));
+        assert!(told("./gone").contains("./gone"));
+        for secret in ["postgres://anna:hush@db/x", "hush", "/hush@db"] {
+            let told = told(secret);
+            assert!(!told.contains("hush") && told.contains("store.url_file"), "{told}");
+        }
     }
 
     #[test]

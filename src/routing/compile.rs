@@ -24,6 +24,9 @@ pub const DEFAULT: &str = include_str!("../../policy/default.toml");
 /// Longest expression accepted, in bytes.
 const MAX_EXPRESSION: usize = 4_000;
 
+/// Longest name of a queue, in bytes: with priority and channel it makes a routing key, which AMQP ends at 255.
+const LONGEST_NAME: usize = 100;
+
 /// A policy ready to decide. Compiled once, shared by threads.
 pub struct Policy {
     pub(super) name: String,
@@ -195,6 +198,13 @@ impl Compiler<'_> {
             let line = self.line(&queue);
             if !is_word(&name) {
                 self.fault(line, None, format!("queue `{name}`: a name needs letters, digits, `-` or `_`"));
+            }
+            if name.len() > LONGEST_NAME {
+                let message = format!(
+                    "queue `{}…`: a name has at most {LONGEST_NAME} characters, it is part of a routing key",
+                    name.chars().take(20).collect::<String>()
+                );
+                self.fault(line, None, message);
             }
             let queue = self.queue(queue.into_inner(), zone);
             queues.extend(queue.map(|queue| (name, queue)));

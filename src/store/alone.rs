@@ -1,7 +1,7 @@
 //! Notes of workers that have a message alone at work. They hold what each worker says and judge nothing: `worker/suspects`
 //! tells the living from the dead.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 
 use super::StoreError;
 use super::link::{Link, Param, cells};
@@ -24,6 +24,12 @@ const WHOSE: &str = "SELECT worker, since FROM alone WHERE message_id = $1";
 const SHOW: &str = "UPDATE alone SET since = $3 WHERE message_id = $1 AND worker = $2";
 
 const END: &str = "DELETE FROM alone WHERE message_id = $1 AND worker = $2";
+
+/// Older than what is kept fresh: nobody is at it any more.
+pub(super) const STALE: &str = "DELETE FROM alone WHERE since < $1";
+
+/// A note of a living worker is never so old.
+pub(super) const FRESH: TimeDelta = TimeDelta::minutes(1);
 
 /// Notes it, unless another worker has; that one's note then.
 pub(super) async fn begin(

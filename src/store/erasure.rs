@@ -11,7 +11,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use super::link::{Cell, Link, Param, cells};
-use super::{StoreError, identity, topics};
+use super::{StoreError, alone, identity, topics};
 use crate::interaction::Interaction;
 use Param::{Int, Text};
 
@@ -244,6 +244,9 @@ pub(super) async fn erase(
     count_and_remove(link, subject, &found, &mut erased, at.is_some()).await?;
     if let Some(at) = at {
         erased.erasure_id = Uuid::now_v7();
+        // Notes of messages at work name no customer. Those that are not kept fresh go, whosever they are; a message that
+        // killed workers is found again at the cost of one more.
+        link.execute(alone::STALE, &[Int((at - alone::FRESH).timestamp_micros())]).await?;
         let (id, counts) = (erased.erasure_id.to_string(), counts_json(&erased.tables, None)?);
         link.execute(RECORD, &[Text(&id), Text(&owner), Int(at.timestamp_micros()), Text(&counts)]).await?;
     }

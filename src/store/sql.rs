@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -383,6 +383,8 @@ impl<D: Database> Store for SqlStore<D> {
                 break;
             }
         }
+        // A message that a day has not brought to an end is parked or gone, and so is whoever had it at work.
+        self.write_one(alone::STALE, &[Int((now - TimeDelta::days(1)).timestamp_micros())]).await?;
         let before = (now - self.keep.erasures).timestamp_micros();
         forgotten.erasures = self
             .within(async {

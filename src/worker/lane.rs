@@ -246,14 +246,30 @@ impl LaneContext {
             }
         }
         failpoint::pass("confirm", message_id).await;
-        let ids: Vec<String> = outbox.iter().map(|message| message.id.clone()).collect();
-        if !ids.is_empty()
-            && let Err(error) = self.pipeline.store().mark_sent(&ids, Utc::now()).await
-        {
-            // The confirms stand; the relay will publish these again under the same ids.
-            events::Retrying { message_id, stage: "mark", attempt: 1, error: &error.to_string() }.emit();
-        }
+        self.mark(message_id, outbox).await;
         true
+    }
+
+    /// Notes what was confirmed, so that nobody publishes it again; tries until it is noted or the worker stops.
+    async fn mark(&self, message_id: &str, outbox: &[OutboxMessage]) {
+        if outbox.is_empty() {
+            return;
+        }
+        let ids: Vec<String> = outbox.iter().map(|message| message.id.clone()).collect();
+        let mut backoff = Backoff::new(self.retry_backoff);
+        loop {
+            let error = match self.watched("mark", self.pipeline.store().mark_sent(&ids, Utc::now())).await {
+                Ok(()) => return self.health.note_store("mark", true),
+                Err(error) => error,
+            };
+            self.health.note_store("mark", !error.is_transient());
+            let (attempt, error) = (backoff.attempt() + 1, error.to_string());
+            events::Retrying { message_id, stage: "mark", attempt, error: &error }.emit();
+            if !backoff.pause(&self.abandon).await {
+                // The confirms stand; the relay of another worker publishes these again under the same ids.
+                return;
+            }
+        }
     }
 
     async fn publish(&self, message_id: &str, message: Outgoing) -> bool {

@@ -42,7 +42,7 @@ impl Default for EmbeddedOptions {
             prefix: "smista".to_owned(),
             shards: 1,
             capacity: 1024,
-            delivery_limit: 5,
+            delivery_limit: 100,
             confirm_timeout: Duration::from_secs(10),
         }
     }

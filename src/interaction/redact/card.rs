@@ -11,8 +11,10 @@ const MIN_DIGITS: usize = 12;
 const MAX_DIGITS: usize = 19;
 /// Separators one after another inside a number.
 const MAX_GAP: usize = 3;
-const SEPARATORS: &[char] =
-    &[' ', '-', '.', '/', '_', ',', '\n', '\u{2013}', '\u{2014}', '·', '*', ':', '|', '(', ')'];
+const SEPARATORS: &[char] = &[
+    ' ', '-', '.', '/', '_', ',', '\n', '\u{2013}', '\u{2014}', '·', '*', ':', '|', '(', ')', '•', '+', '=',
+    '~', '→',
+];
 
 static CUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(

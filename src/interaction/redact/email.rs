@@ -55,9 +55,12 @@ static HINT: LazyLock<Option<Regex>> =
 
 /// Adds the addresses of `text`.
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
-    for (at, _) in text.match_indices('@') {
-        if let Some((start, end)) = around(text, at) {
-            found.push(Found { start, end, kind: Kind::Email });
+    // As it is, and as it stands in an address of the web.
+    for sign in ["@", "%40"] {
+        for (at, _) in text.match_indices(sign) {
+            if let Some((start, end)) = around(text, at, sign.len()) {
+                found.push(Found { start, end, kind: Kind::Email });
+            }
         }
     }
     if !HINT.as_ref().is_some_and(|hint| hint.is_match(text)) {
@@ -75,15 +78,22 @@ fn is_local(c: char) -> bool {
     c.is_alphanumeric() || "._%+'-!#$*^`{|}~".contains(c)
 }
 
-/// The address around an `@`: spaces beside it count only when there is none before, or one on each side.
-fn around(text: &str, at: usize) -> Option<(usize, usize)> {
-    let (head, tail) = (text.get(..at)?, text.get(at + 1..)?);
+/// The address around a sign of so many bytes. A space before it alone is that of a handle (`ask @acme.com`), unless what
+/// stands there is no word.
+fn around(text: &str, at: usize, sign: usize) -> Option<(usize, usize)> {
+    let (head, tail) = (text.get(..at)?, text.get(at + sign..)?);
     let (spaced_head, spaced_tail) = (head.ends_with([' ', '\n']), tail.starts_with([' ', '\n']));
-    if spaced_head && !spaced_tail {
-        return None;
-    }
+    let spaced = head;
     let head = head.trim_end_matches([' ', '\n']);
-    let domain_start = at + 1 + (tail.len() - tail.trim_start_matches([' ', '\n']).len());
+    if spaced_head && !spaced_tail {
+        let name = head.get(local(head)?..)?;
+        if spaced.ends_with('\n')
+            || !name.contains(['.', '_']) && !name.contains(|c: char| c.is_ascii_digit())
+        {
+            return None;
+        }
+    }
+    let domain_start = at + sign + (tail.len() - tail.trim_start_matches([' ', '\n']).len());
     let start = local(head)?;
     let end = domain(text, domain_start)?;
     Some((start, end))

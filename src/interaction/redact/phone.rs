@@ -10,18 +10,18 @@ use super::scan::{Found, Kind, after, before, digits, each, lead, looks_like_tim
 /// `+39 333 …`, `0044 20 …`, with at most two separators between digits.
 static INTERNATIONAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(
-        r"(?:\+ ?\(?[1-9]|\b00[ .\-]?(?:39|44|33|49|34|35[0-9]|41|43|32|31|30|36|38[0-9]|4[5-8]|42[01]|40|37[0-9]|7|9[0-58]|21[236]|20|1[ .\-]?\(?[2-9]))\)?(?:[ .\-–/()]{0,3}\d){6,14}",
+        r"(?:\+ ?\(?[1-9]|\b00[ .\-]?(?:39|44|33|49|34|35[0-9]|41|43|32|31|30|36|38[0-9]|4[5-8]|42[01]|40|37[0-9]|7|9[0-58]|21[236]|20|1[ .\-]?\(?[2-9]))\)?(?:[ .\-–/()\n]{0,3}\d){6,14}",
     )
 });
 
 /// Numbers in the shapes of Italy, Britain, France and North America; `judge_national` counts their digits.
 static NATIONAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(concat!(
-        r"\(?3[2-9][ .\-]?\d\)?(?:[ .\-–/]{0,3}\d){6,7}", // Italian mobile
-        r"|\(0[1-9]\d{0,3}\)(?:[ .\-–/]{0,3}\d){4,9}",    // area code in brackets
-        r"|0[1-9]\d{0,3}(?:[ .\-–/]{0,3}\d){4,9}",        // leading zero
+        r"\(?3[2-9][ .\-]?\d\)?(?:[ .\-–/\n]{0,3}\d){6,7}", // Italian mobile
+        r"|\(0[1-9]\d{0,3}\)(?:[ .\-–/]{0,3}\d){4,9}",      // area code in brackets
+        r"|0[1-9]\d{0,3}(?:[ .\-–/]{0,3}\d){4,9}",          // leading zero
         r"|(?:1[ .\-])?\(?[2-9]\d{2}\)?[ .\-]{1,2}[2-9]\d{2}[ .\-]\d{4}", // North America
-        r"|\d(?:[ ,.\-]\d){8,10}",                        // read out digit by digit
+        r"|\d(?:[ ,.\-]\d){8,10}",                          // read out digit by digit
     ))
 });
 
@@ -48,6 +48,10 @@ static ORDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"|contatore|cliente|customer(?: number| id)|gift card|lotto|batch|iva|vat)\b|#|n°|№)[^\d\n]{0,18}$"
     ))
 });
+
+/// One's own number is not that of an order.
+static MINE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:mio|my) (?:nr|n|no|num|numero|number)\b[^\d\n]{0,10}$"));
 
 static CUE_NEAR: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(
@@ -221,7 +225,8 @@ pub(super) fn national(digits: &[u8]) -> bool {
 
 /// Whether words before a number say that it is an order, ticket or product number.
 pub(super) fn is_order(lead: &str) -> bool {
-    ORDER.as_ref().is_some_and(|order| order.is_match(lead))
+    let matches = |pattern: &Option<Regex>| pattern.as_ref().is_some_and(|pattern| pattern.is_match(lead));
+    matches(&ORDER) && !matches(&MINE)
 }
 
 fn cue_near(text: &str, start: usize) -> bool {
@@ -229,9 +234,10 @@ fn cue_near(text: &str, start: usize) -> bool {
 }
 
 #[cfg(test)]
-pub(super) fn patterns() -> [bool; 6] {
+pub(super) fn patterns() -> [bool; 7] {
     [
         INTERNATIONAL.is_some(),
+        MINE.is_some(),
         NATIONAL.is_some(),
         CUED.is_some(),
         FOLLOWING.is_some(),

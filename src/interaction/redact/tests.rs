@@ -38,6 +38,9 @@ fn cards() {
     check("my card is ４１１１\u{200B}１１１１１１１１１１１１", "my card is [CARD]");
     check("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "[CARD]");
     check("ordine 77 carta 4111111111111111 12 pezzi", "ordine 77 carta [CARD] 12 pezzi");
+    check("4111•1111•1111•1111", "[CARD]");
+    check("4111+1111+1111+1111 or 4111 = 1111 = 1111 = 1111", "[CARD] or [CARD]");
+    check("4111 → 1111 → 1111 → 1111", "[CARD]");
     check("numero carta 4111 1111 1111 1112", "numero carta [CARD]");
     check("four one one one, one one one one, one one one one, one one one one", "[CARD]");
     stays("order 1234567812345678 is late");
@@ -61,6 +64,11 @@ fn ibans() {
 
 #[test]
 fn emails() {
+    check("see mailto:mario.rossi%40example.org", "see mailto:[EMAIL]");
+    check("mario.rossi @example.org", "[EMAIL]");
+    check("rossi77 @example.org", "[EMAIL]");
+    stays("ask @example.org please");
+    stays("up 40%40 of it");
     check("write to Mario.Rossi+spam@Posta.Example.it, thanks", "write to [EMAIL], thanks");
     check("<a_b@example.org>", "<[EMAIL]>");
     check("mailto:x@y.co", "mailto:[EMAIL]");
@@ -79,6 +87,10 @@ fn emails() {
 
 #[test]
 fn phones() {
+    check("chiamami al 340\n1234567", "chiamami al [PHONE]");
+    check("+39 340\n1234567", "[PHONE]");
+    check("il mio nr è 3401234567", "il mio nr è [PHONE]");
+    stays("ordine nr 3401234567");
     for number in [
         "+39 333 1234567",
         "+393331234567",
