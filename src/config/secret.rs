@@ -25,11 +25,19 @@ pub fn read(path: &Path, key: &str) -> Result<String, ConfigError> {
     Ok(secret.to_owned())
 }
 
-/// A path to show. What looks like none may be the secret itself, put where the name of its file belongs.
+/// A path to show. What looks like none may be the secret itself, put where the name of its file belongs: shown are
+/// paths that begin as such, and names of a few small letters like `amqp-url`.
 pub fn named(path: &Path) -> String {
     let text = path.display().to_string();
     let is_path = ["/", "./", "../"].iter().any(|start| text.starts_with(start)) && !text.contains('@');
-    if is_path { text } else { "what stands there (a path beginning with / or ./ would be shown)".to_owned() }
+    let is_name = text.len() <= 40
+        && text.contains(['-', '_', '.'])
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_.".contains(&byte));
+    if is_path || is_name {
+        text
+    } else {
+        "what stands there (a path beginning with / or ./ would be shown)".to_owned()
+    }
 }
 
 /// Where a file of secrets or keys is: as it stands when absolute, else among the service's credentials, else beside the
@@ -163,7 +171,8 @@ mod tests {
         let told = |path: &str| read(Path::new(path), "store.url_file").unwrap_err().to_string();
         assert!(told("/no/such/file").contains("/no/such/file"));
         assert!(told("./gone").contains("./gone"));
-        for secret in ["postgres://anna:hush@db/x", "hush", "/hush@db"] {
+        assert!(told("amqp-url").contains("amqp-url"));
+        for secret in ["postgres://anna:hush@db/x", "hush", "hush-4711", "hush-Hush", "/hush@db"] {
             let told = told(secret);
             assert!(!told.contains("hush") && told.contains("store.url_file"), "{told}");
         }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -22,6 +23,10 @@ use super::state::{Backoff, Board, Side};
 use super::{declare, farewell, raised};
 use crate::broker::topology::Topology;
 use crate::broker::{BrokerState, Consumer, Delivery, DeliveryMeta, Settle, SettleError, Settlement, Shards};
+
+/// Longest wait until an ack or nack is written. One that is sent while the connection breaks may be left without an answer
+/// for good, and its customer's lane with it.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Counts the deliveries handed out and neither settled nor dropped.
 #[derive(Clone)]
@@ -185,24 +190,36 @@ struct AmqpSettle {
 impl Settle for AmqpSettle {
     async fn settle(self: Box<Self>, how: Settlement) -> Result<(), SettleError> {
         self.settled.store(true, Ordering::Relaxed);
-        let sent = match how {
-            Settlement::Ack => self.acker.ack(BasicAckOptions::default()).await,
-            Settlement::Requeue => self.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
-            Settlement::Reject => self.acker.reject(BasicRejectOptions { requeue: false }).await,
-        };
-        match sent {
-            Ok(true) => Ok(()),
-            // Nothing was sent: the channel had died.
-            Ok(false) => Err(SettleError::ChannelGone),
-            Err(error) => Err(match error.kind() {
-                ErrorKind::ProtocolError(refusal) => SettleError::Refused(refusal.get_message().to_string()),
-                _ => SettleError::ChannelGone,
-            }),
-        }
+        let acker = &self.acker;
+        written(SETTLE_TIMEOUT, async {
+            match how {
+                Settlement::Ack => acker.ack(BasicAckOptions::default()).await,
+                Settlement::Requeue => acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
+                Settlement::Reject => acker.reject(BasicRejectOptions { requeue: false }).await,
+            }
+        })
+        .await
     }
 
     fn is_recalled(&self) -> bool {
         self.handout.is_over() || !self.acker.usable()
+    }
+}
+
+/// What became of an ack or nack, known after `limit` at the latest. One that is written after all settles a
+/// message that is finished; one that is not leaves it to the broker, which delivers it again.
+async fn written(
+    limit: Duration,
+    sent: impl Future<Output = lapin::Result<bool>>,
+) -> Result<(), SettleError> {
+    match tokio::time::timeout(limit, sent).await {
+        Ok(Ok(true)) => Ok(()),
+        // Nothing was sent: the channel had died; or nobody knows.
+        Ok(Ok(false)) | Err(_) => Err(SettleError::ChannelGone),
+        Ok(Err(error)) => Err(match error.kind() {
+            ErrorKind::ProtocolError(refusal) => SettleError::Refused(refusal.get_message().to_string()),
+            _ => SettleError::ChannelGone,
+        }),
     }
 }
 
@@ -219,7 +236,9 @@ impl Drop for AmqpSettle {
             let acker = self.acker.clone();
             runtime.spawn(async move {
                 // A channel that died meanwhile has given it back already.
-                let _ = acker.nack(BasicNackOptions { multiple: false, requeue: true }).await;
+                let _ =
+                    written(SETTLE_TIMEOUT, acker.nack(BasicNackOptions { multiple: false, requeue: true }))
+                        .await;
             });
         }
     }
@@ -324,5 +343,18 @@ impl Supervisor {
             self.source.board.set(Side::Consume, Some(BrokerState::TopologyMissing(fault.to_string())));
             tokio::time::sleep(self.backoff.pause()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_ack_without_an_answer_holds_its_lane_up_no_longer_than_the_limit() {
+        let limit = Duration::from_millis(20);
+        assert_eq!(written(limit, std::future::pending()).await, Err(SettleError::ChannelGone));
+        assert_eq!(written(limit, async { Ok(false) }).await, Err(SettleError::ChannelGone));
+        assert_eq!(written(limit, async { Ok(true) }).await, Ok(()));
     }
 }
