@@ -24,9 +24,10 @@ use super::{declare, farewell, raised};
 use crate::broker::topology::Topology;
 use crate::broker::{BrokerState, Consumer, Delivery, DeliveryMeta, Settle, SettleError, Settlement, Shards};
 
-/// Longest wait until an ack or nack is written. One that is sent while the connection breaks may be left without an answer
-/// for good, and its customer's lane with it.
+/// Longest wait until an ack or nack is written.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often to look meanwhile whether its channel still lives.
+const SETTLE_LOOK: Duration = Duration::from_millis(100);
 
 /// Counts the deliveries handed out and neither settled nor dropped.
 #[derive(Clone)]
@@ -191,14 +192,14 @@ impl Settle for AmqpSettle {
     async fn settle(self: Box<Self>, how: Settlement) -> Result<(), SettleError> {
         self.settled.store(true, Ordering::Relaxed);
         let acker = &self.acker;
-        written(SETTLE_TIMEOUT, async {
+        let sent = async {
             match how {
                 Settlement::Ack => acker.ack(BasicAckOptions::default()).await,
                 Settlement::Requeue => acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
                 Settlement::Reject => acker.reject(BasicRejectOptions { requeue: false }).await,
             }
-        })
-        .await
+        };
+        written(sent, || acker.poisoned()).await
     }
 
     fn is_recalled(&self) -> bool {
@@ -206,21 +207,35 @@ impl Settle for AmqpSettle {
     }
 }
 
-/// What became of an ack or nack, known after `limit` at the latest. One that is written after all settles a
+/// What became of an ack or nack. One that is sent while the connection breaks may be left without an answer for good: known
+/// soon after the channel is gone, and after [`SETTLE_TIMEOUT`] at the latest. One that is written after all settles a
 /// message that is finished; one that is not leaves it to the broker, which delivers it again.
 async fn written(
-    limit: Duration,
     sent: impl Future<Output = lapin::Result<bool>>,
+    is_gone: impl Fn() -> bool,
 ) -> Result<(), SettleError> {
-    match tokio::time::timeout(limit, sent).await {
-        Ok(Ok(true)) => Ok(()),
-        // Nothing was sent: the channel had died; or nobody knows.
-        Ok(Ok(false)) | Err(_) => Err(SettleError::ChannelGone),
-        Ok(Err(error)) => Err(match error.kind() {
-            ErrorKind::ProtocolError(refusal) => SettleError::Refused(refusal.get_message().to_string()),
-            _ => SettleError::ChannelGone,
-        }),
+    let mut sent = std::pin::pin!(sent);
+    let mut waited = Duration::ZERO;
+    while waited < SETTLE_TIMEOUT {
+        // Looked at before the wait: what fails with its channel has the time to say why.
+        let gone = is_gone();
+        match tokio::time::timeout(SETTLE_LOOK, &mut sent).await {
+            Ok(Ok(true)) => return Ok(()),
+            // Nothing was sent: the channel had died.
+            Ok(Ok(false)) => break,
+            Ok(Err(error)) => {
+                return Err(match error.kind() {
+                    ErrorKind::ProtocolError(refusal) => {
+                        SettleError::Refused(refusal.get_message().to_string())
+                    }
+                    _ => SettleError::ChannelGone,
+                });
+            }
+            Err(_) if gone => break,
+            Err(_) => waited += SETTLE_LOOK,
+        }
     }
+    Err(SettleError::ChannelGone)
 }
 
 impl Drop for AmqpSettle {
@@ -236,9 +251,8 @@ impl Drop for AmqpSettle {
             let acker = self.acker.clone();
             runtime.spawn(async move {
                 // A channel that died meanwhile has given it back already.
-                let _ =
-                    written(SETTLE_TIMEOUT, acker.nack(BasicNackOptions { multiple: false, requeue: true }))
-                        .await;
+                let options = BasicNackOptions { multiple: false, requeue: true };
+                let _ = written(acker.nack(options), || acker.poisoned()).await;
             });
         }
     }
@@ -351,10 +365,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_ack_without_an_answer_holds_its_lane_up_no_longer_than_the_limit() {
-        let limit = Duration::from_millis(20);
-        assert_eq!(written(limit, std::future::pending()).await, Err(SettleError::ChannelGone));
-        assert_eq!(written(limit, async { Ok(false) }).await, Err(SettleError::ChannelGone));
-        assert_eq!(written(limit, async { Ok(true) }).await, Ok(()));
+    async fn an_ack_without_an_answer_holds_its_lane_up_for_a_moment_and_no_longer() {
+        let never = std::future::pending;
+        let begun = std::time::Instant::now();
+        assert_eq!(written(never(), || true).await, Err(SettleError::ChannelGone));
+        assert!(begun.elapsed() < SETTLE_TIMEOUT / 2);
+        assert_eq!(written(async { Ok(false) }, || true).await, Err(SettleError::ChannelGone));
+        assert_eq!(written(async { Ok(true) }, || true).await, Ok(()), "written before the channel died");
+        assert_eq!(written(never(), || false).await, Err(SettleError::ChannelGone), "not for ever");
     }
 }
