@@ -23,7 +23,7 @@ use crate::worker::Pipeline;
         Loads interaction, the customer's state before it and decision; decides again with the model, the policy and the \
         journey settings of this configuration. With --decision it prints `equal` or every field that differs. With \
         --since it goes through everything decided in a span and counts: equal, different (in which fields, the first ten), \
-        and not provable, because another model or policy made the decision. What is compared is all but the time of \
+        and not provable, because another model or policy or other settings made the decision. What is compared is all but the time of \
         decision and the words shown as explanation. Exit code 1 when one differs.",
     after_help = "Examples:\n  \
         smista replay --decision b1946ac9-2b1e-5d3f-9c46-0d0f6b3b8f11\n  \
@@ -115,6 +115,11 @@ type Difference = (String, String, String);
 /// What differs of that which is reproducible.
 fn differences(stored: &Decision, again: &Decision) -> anyhow::Result<Vec<Difference>> {
     let mut found = Vec::new();
+    let mut again = again.clone();
+    if stored.versions.settings.is_none() {
+        // From before decisions named them.
+        again.versions.settings = None;
+    }
     differ("", &stored.reproducible()?, &again.reproducible()?, &mut found);
     Ok(found)
 }
@@ -142,10 +147,10 @@ fn report(stored: &Decision, again: &Decision, as_json: bool) -> anyhow::Result<
     }
     let changed = |name: &str| differences.iter().any(|(field, ..)| field == &format!("versions.{name}"));
     let causes: Vec<&str> =
-        ["model", "policy", "input", "state"].into_iter().filter(|name| changed(name)).collect();
+        ["model", "policy", "input", "state", "settings"].into_iter().filter(|name| changed(name)).collect();
     let verdict = if causes.is_empty() {
-        "Interaction, state, model and policy are the same: the decision was changed in the database, the journey settings \
-         are others than then, or this is a fault of the program; please report it if it is."
+        "Interaction, state, model, policy and settings are the same: the decision was changed in the database, or this is a \
+         fault of the program; please report it if it is."
             .to_owned()
     } else {
         format!("Not the same as then: {}.", causes.join(", "))

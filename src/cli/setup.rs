@@ -19,6 +19,7 @@ use crate::nlp::engine::Engine;
 use crate::nlp::pack::PackError;
 use crate::nlp::scripted::ScriptedEngine;
 use crate::nlp::service::{EngineHandle, EngineSettings};
+use crate::routing::decision::hash_json;
 use crate::routing::{Policy, PolicyHandle};
 use crate::store::console::ConsoleStore;
 use crate::store::{self, MarkKey, Store};
@@ -288,6 +289,7 @@ pub async fn pipeline(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<
     let persona = (&config.journey.persona).into();
     let spikes = config.journey.spikes.enabled.then(|| (&config.journey.spikes).into());
     Ok(pipeline
+        .by_settings(hash_json(&config.deciding()).context("the settings cannot be hashed")?)
         .explaining(config.engine.explain)
         .heeding_erasures(marks)
         .sounding_like(persona)

@@ -1,6 +1,7 @@
 //! `smista.toml`. The annotated default file is embedded; the user's file and `SMISTA_*` variables are laid over it,
 //! unknown keys are refused, and [`Config::validate`] checks what types cannot.
 
+mod deciding;
 pub mod secret;
 
 use std::collections::BTreeMap;

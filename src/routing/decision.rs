@@ -204,6 +204,10 @@ pub struct Versions {
     pub input: String,
     /// Hash of the customer's state before this message.
     pub state: String,
+    /// Hash of what else it depends on: the settings of journey, persona and languages. None in decisions from before there was
+    /// one, and in those of a pipeline that was not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
 }
 
 impl Decision {

@@ -84,6 +84,7 @@ pub struct Pipeline {
     persona: Persona,
     suspects: Suspects,
     spikes: Option<SpikeWatch>,
+    settings: Option<String>,
 }
 
 impl Pipeline {
@@ -106,6 +107,7 @@ impl Pipeline {
             persona: Persona::default(),
             suspects: Suspects::default(),
             spikes: None,
+            settings: None,
         }
     }
 
@@ -131,6 +133,17 @@ impl Pipeline {
     #[must_use]
     pub fn watching(self, spikes: Option<SpikeSettings>) -> Self {
         Self { spikes: spikes.map(SpikeWatch::new), ..self }
+    }
+
+    /// Names the settings in the versions of decisions, by their hash.
+    #[must_use]
+    pub fn by_settings(self, hash: String) -> Self {
+        Self { settings: Some(hash), ..self }
+    }
+
+    /// The hash of the settings that decisions carry.
+    pub fn settings(&self) -> Option<&str> {
+        self.settings.as_deref()
     }
 
     /// Hours that counts of topics are kept; none where nothing is counted.
@@ -362,6 +375,7 @@ impl Pipeline {
                 schema: "v1".to_owned(),
                 input: hash_json(interaction)?,
                 state: hash_json(before)?,
+                settings: self.settings.clone(),
             },
             revision: 1,
             supersedes,

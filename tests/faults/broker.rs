@@ -14,17 +14,17 @@ use crate::support::verdict::Verdict;
 use crate::support::{by_form, millis, seconds};
 
 /// A broker of the row's own.
-async fn with_own_broker(setup: Setup) -> Option<(Bench, Worker)> {
+async fn with_own_broker(setup: Setup, failpoints: &str) -> Option<(Bench, Worker)> {
     let rabbit = Some(Arc::new(tokio::task::block_in_place(Rabbit::start)));
     let bench = Setup { rabbit, ..setup }.open().await?;
-    let mut worker = bench.worker("worker");
+    let mut worker = bench.failing_worker("worker", failpoints);
     worker.ready().await;
     Some((bench, worker))
 }
 
 /// Takes the broker away and brings it back, under load; the time from its port to the next decision is the recovery.
 async fn goes_and_comes(setup: Setup, times: usize, pause: Duration, go: impl Fn(&Bench), what: &str) {
-    let Some((bench, mut worker)) = with_own_broker(setup).await else { return };
+    let Some((bench, mut worker)) = with_own_broker(setup, "").await else { return };
     // RabbitMQ loses the state of a quorum queue declared in the last moments before a kill -9: it comes back empty and
     // without a leader, for good. Queues that have been there for a while come back.
     tokio::time::sleep(seconds(6)).await;
@@ -74,7 +74,8 @@ async fn row_13_an_own_broker_stands_still() {
         "broker stopped (SIGSTOP)",
         "the confirm timeout fires; working within 10 s of its waking",
     );
-    let Some((bench, mut worker)) = with_own_broker(setup).await else { return };
+    // Every message waits a moment before it is published, so that there is always one to be confirmed.
+    let Some((bench, mut worker)) = with_own_broker(setup, "commit=sleep:500").await else { return };
     let load = bench.keep_loading(20, 100);
     bench.ledger().decided_after(now(), seconds(60)).await;
     let stand = by_form(seconds(16), seconds(60));

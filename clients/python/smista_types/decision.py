@@ -212,6 +212,7 @@ class Versions(TypedDict):
     model: str
     policy: str
     schema: str
+    settings: NotRequired[str | None]
     state: str
 
 

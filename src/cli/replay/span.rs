@@ -64,7 +64,7 @@ struct One {
 #[derive(Debug, Default, Serialize)]
 struct NotProvable {
     count: u64,
-    /// `other_model`, `other_policy`, `other_model_and_policy`; `gone`: purged or erased meanwhile; `failed`.
+    /// `other_model`, `other_policy`, `other_model_and_policy`, `other_settings`; `gone`: purged or erased meanwhile; `failed`.
     reasons: BTreeMap<&'static str, u64>,
     /// Models and policies that made those decisions, and are not at hand.
     versions: BTreeMap<String, u64>,
@@ -128,7 +128,9 @@ pub async fn run(
 
 async fn judge(pipeline: &Pipeline, model: &str, policy: &str, stored: Decision) -> anyhow::Result<Verdict> {
     let versions = &stored.versions;
+    let other_settings = versions.settings.is_some() && versions.settings.as_deref() != pipeline.settings();
     let reason = match (versions.model == model, versions.policy == policy) {
+        (true, true) if other_settings => Some("other_settings"),
         (true, true) => None,
         (false, true) => Some("other_model"),
         (true, false) => Some("other_policy"),
@@ -241,6 +243,7 @@ fn told(reason: &str) -> &str {
         "other_model" => "made by another model than the one at hand",
         "other_policy" => "made by another policy than the one at hand (--policy names one)",
         "other_model_and_policy" => "made by another model and another policy than those at hand",
+        "other_settings" => "made with other settings of journey, persona or languages",
         "gone" => "purged or erased while this went on",
         _ => "could not be decided again",
     }

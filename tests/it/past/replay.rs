@@ -82,6 +82,13 @@ async fn proves_a_day(url: &str) {
         versions.len() == 1 && versions.keys().all(|name| name.starts_with("default@sha256:")),
         "{proof}"
     );
+
+    // Neither does what was decided by other settings.
+    std::fs::write(path.join("smista.toml"), "[journey]\nrepeat_days = 3\n").unwrap();
+    let (code, out, err) = run(&["--json"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let proof: Value = json(&out);
+    assert_eq!(proof["not_provable"]["reasons"], serde_json::json!({ "other_settings": count }), "{proof}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -763,6 +763,11 @@ export interface Versions {
    */
   schema: string;
   /**
+   * Hash of what else it depends on: the settings of journey, persona and languages. None in decisions from before there was
+   * one, and in those of a pipeline that was not told.
+   */
+  settings?: string | null;
+  /**
    * Hash of the customer's state before this message.
    */
   state: string;
