@@ -13,7 +13,7 @@ use super::guard::Viewer;
 use super::query::{QueueQuery, encoded, parsed};
 use super::work::{self, Said};
 use super::{Console, pages, queue};
-use crate::store::console::{Access, Act, Reviewed};
+use crate::store::console::{Access, Act, Reviewed, Seen};
 
 /// The page.
 pub(super) async fn page(
@@ -29,7 +29,8 @@ pub(super) async fn page(
 /// A conversation, after it was written down who looks at it: what the log does not have, nobody saw.
 pub(super) async fn looked_at(console: &Console, account: &str, id: String) -> Result<Reviewed, Fault> {
     let reviewed = console.store.conversation(&id).await?.ok_or(Fault::NotFound)?;
-    let seen = Access { at: Utc::now(), account: account.to_owned(), conversation_id: id };
+    let what = Seen::Conversation;
+    let seen = Access { at: Utc::now(), account: account.to_owned(), conversation_id: id, what };
     console.store.saw(&seen).await?;
     Ok(reviewed)
 }

@@ -9,6 +9,7 @@ mod conversation;
 mod fault;
 pub mod guard;
 mod live;
+mod maps;
 mod operations;
 mod operator;
 mod pages;
@@ -60,6 +61,8 @@ pub struct Console {
     parked: Arc<tokio::sync::Mutex<()>>,
     /// Which workers were seen alive.
     attending: operations::attending::Roll,
+    /// Maps that were just folded.
+    maps: maps::Kept,
     /// A sign-in without password, good once: its token's hash and the account.
     once: Mutex<Option<(String, String)>>,
     stop: CancellationToken,
@@ -84,6 +87,7 @@ impl Console {
             broker,
             parked: Arc::default(),
             attending: operations::attending::Roll::default(),
+            maps: maps::Kept::default(),
             once: Mutex::new(None),
             stop,
         })

@@ -9,7 +9,7 @@ use axum::response::Redirect;
 use axum::routing::{MethodRouter, get, post};
 
 use super::guard::{self, Guard};
-use super::{Console, access, assets, conversation, fault::Fault, live, operator, queue, sign_in};
+use super::{Console, access, assets, conversation, fault::Fault, live, maps, operator, queue, sign_in};
 use crate::store::console::Role;
 
 /// What a route leads to.
@@ -43,6 +43,8 @@ pub enum Page {
     Language,
     /// Who saw what.
     Access,
+    /// The journey map.
+    Map,
     /// How the workers do.
     Operations,
     /// The parked messages.
@@ -86,6 +88,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/conversation/{id}/correct", Page::Correct, Some(Role::Supervisor)),
     route(Method::POST, "/language", Page::Language, Some(Role::Viewer)),
     route(Method::GET, "/access", Page::Access, Some(Role::Admin)),
+    route(Method::GET, "/maps", Page::Map, Some(Role::Viewer)),
     route(Method::GET, "/operations", Page::Operations, Some(Role::Operator)),
     route(Method::GET, "/parked", Page::ParkedList, Some(Role::Operator)),
     route(Method::GET, "/parked/{id}", Page::Parked, Some(Role::Operator)),
@@ -125,6 +128,7 @@ fn handler(page: Page) -> MethodRouter<Arc<Console>> {
         Page::Correct => post(conversation::correct),
         Page::Language => post(sign_in::language),
         Page::Access => get(access::page),
+        Page::Map => get(maps::page),
         Page::Operations => get(operator::page),
         Page::ParkedList => get(operator::parked),
         Page::Parked => get(operator::one),

@@ -3,7 +3,7 @@
 use super::link::{Link, Param};
 use super::map::{self, Mapped};
 use super::sql::{OUTBOX, json, write_outbox};
-use super::{Effect, OutboxMessage, StoreError, erasure, identity, merge, topics};
+use super::{Effect, OutboxMessage, StoreError, erasure, identity, merge, risk, topics};
 use Param::{Int, Text};
 
 /// The stand-in mark is that of the customer's row, written just before.
@@ -110,6 +110,7 @@ pub(super) async fn write(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> 
     link.execute(DECISION, &[Text(&rows.decision_id), message, at, body, interaction, before]).await?;
     super::console::project(link, &rows.review).await?;
     map::map(link, &rows.mapped).await?;
+    risk::keep(link, decision).await?;
     for row in &effect.outbox {
         write_outbox(link, &effect.decision.message_id, effect.decision.decided_at, row).await?;
     }

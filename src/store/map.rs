@@ -113,10 +113,11 @@ pub(in crate::store) async fn map(link: &mut dyn Link, row: &Mapped) -> Result<(
     Ok(())
 }
 
+/// Read in the order of customers; the plus keeps the index on the time out of it, which would sort for every page.
 const ROWS: &str = "SELECT customer, message_id, conversation_id, channel, language, stage, repeat_of, \
         sent_at, counts, sentiment, effort, repeated, wants, open_goals, open_here \
     FROM map_contacts WHERE customer >= $1 AND (customer, sent_at, message_id) > ($1, $2, $3) \
-        AND sent_at >= $4 AND sent_at < $5 \
+        AND +sent_at >= $4 AND +sent_at < $5 \
     ORDER BY customer, sent_at, message_id LIMIT $6";
 
 pub(super) async fn rows(
@@ -192,8 +193,10 @@ const MOMENTS: &str = "SELECT d.message_id, d.decision, d.interaction FROM inbox
     JOIN decisions d ON d.decision_id = i.decision_id \
     WHERE i.customer = $1 ORDER BY i.decided_at DESC, i.message_id DESC LIMIT $2";
 
-const EVENTS: &str = "SELECT o.message_id, o.body FROM inbox i JOIN outbox o ON o.message_id = i.message_id \
-    WHERE i.customer = $1 AND o.destination = 'events' ORDER BY o.seq";
+/// Of the messages that are shown.
+const EVENTS: &str = "SELECT o.message_id, o.body FROM (SELECT message_id FROM inbox WHERE customer = $1 \
+        ORDER BY decided_at DESC, message_id DESC LIMIT $2) i \
+    JOIN outbox o ON o.message_id = i.message_id WHERE o.destination = 'events' ORDER BY o.seq";
 
 /// Somebody's timeline, by any name they went by; of the latest messages, at most so many.
 pub(super) async fn timeline(
@@ -207,7 +210,7 @@ pub(super) async fn timeline(
     let count = link.rows(COUNT, &[Text(&customer)]).await?.into_iter().next().unwrap_or_default();
     let [count] = cells(count)?;
     let mut events: BTreeMap<String, Vec<Happened>> = BTreeMap::new();
-    for row in link.rows(EVENTS, &[Text(&customer)]).await? {
+    for row in link.rows(EVENTS, &[Text(&customer), Int(limit.into())]).await? {
         let [message, body] = cells(row)?;
         events.entry(message.text()?).or_default().push(sql::parsed(body)?);
     }

@@ -106,6 +106,8 @@ pub(super) async fn rebind(link: &mut dyn Link, former: &str, customer: &str) ->
     let both = [Text(former), Text(customer)];
     link.execute("UPDATE inbox SET customer = $2 WHERE customer = $1", &both).await?;
     link.execute("UPDATE map_contacts SET customer = $2 WHERE customer = $1", &both).await?;
+    // The message that brings them together writes the customer's anew.
+    link.execute("DELETE FROM customer_risks WHERE customer = $1", &both[..1]).await?;
     link.execute(REBIND, &both).await?;
     link.execute("UPDATE customers SET merged_into = $2 WHERE merged_into = $1", &both).await?;
     Ok(())

@@ -14,6 +14,7 @@ mod map;
 mod merge;
 mod past;
 mod postgres;
+mod risk;
 mod sql;
 pub mod sqlite;
 mod topics;

@@ -34,6 +34,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "map", include_str!("../../migrations/postgres/0010_map.sql")),
     (11, "review_status", include_str!("../../migrations/postgres/0011_review_status.sql")),
     (12, "operations", include_str!("../../migrations/postgres/0012_operations.sql")),
+    (13, "maps", include_str!("../../migrations/postgres/0013_maps.sql")),
 ];
 
 /// Between two tries to connect.

@@ -167,6 +167,28 @@ test("a viewer reads and changes nothing", async () => {
   assert.equal(answer.status(), 403);
 });
 
+test("the map is coloured by a figure and leads to the queue", async () => {
+  const one = await open("viewer");
+  await one.getByRole("link", { name: "Maps" }).click();
+  // The days of the shipped samples.
+  await one.fill("[name=since]", "2026-05-01");
+  await one.fill("[name=until]", "2026-06-01");
+  await one.selectOption("[name=by]", "sentiment");
+  await one.getByRole("button", { name: "Apply" }).click();
+  await one.waitForURL(/by=sentiment/);
+  await one.locator(".heat").waitFor();
+  assert.ok((await one.locator(".heat td[class^=bad-], .heat td[class^=good-]").count()) > 0);
+  assert.equal(await one.locator(".legend li").count(), 10);
+  await one.getByText("All figures as a table").click();
+  assert.ok((await one.locator("details[open] tbody tr").count()) > 3);
+  const cell = one.locator(".heat tbody tr", { hasText: "support" }).locator("td a").first();
+  await cell.focus();
+  await one.keyboard.press("Enter");
+  await one.waitForURL(/\/queue\?channel=\w+&stage=support/);
+  await one.goto(`${desk.base}/maps?since=soon`);
+  await one.getByRole("alert").waitFor();
+});
+
 test("an operator sees how the workers do", async () => {
   const one = await open("operator");
   await desk.write("Where is my parcel?");
@@ -268,7 +290,7 @@ for (const [name, options] of looks) {
       await one.keyboard.press("?");
       await fine("help");
     }
-    for (const path of ["/operations", "/parked"]) {
+    for (const path of ["/maps?since=2026-05-01&until=2026-06-01", "/maps?since=2026-05-01&until=2026-06-01&by=sentiment", "/maps?since=2026-05-01&until=2026-06-01&by=repeat_rate", "/maps?until=2020-01-01", "/operations", "/parked"]) {
       await one.goto(desk.base + path);
       for (const box of await one.locator("main summary").all()) await box.click();
       await fine(path);

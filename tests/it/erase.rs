@@ -217,6 +217,7 @@ async fn a_customer_leaves_everything(stage: Arc<Stage>, store_url: Option<&str>
         "identities",
         "inbox",
         "map_contacts",
+        "customer_risks",
         "outbox",
         "review",
         "review_messages",

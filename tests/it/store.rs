@@ -11,7 +11,7 @@ use smista::interaction::Interaction;
 use smista::journey::spikes::{Bar, Topic, hour_of};
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
-use smista::store::console::{Access, Act, Note, Operated, Operation};
+use smista::store::console::{Access, Act, Note, Operated, Operation, Seen};
 use smista::store::{
     self, Committed, Corrected, Correction, Counted, CustomerState, Destination, Effect, Forgotten, MarkKey,
     Order, OutboxMessage, Past, Span, Store, StoreError, Subject, Walk,
@@ -783,7 +783,10 @@ async fn nothing_is_kept_for_ever(config: &config::Store) {
     let note = Note { at: at(1), account: "ada".to_owned(), act: Act::Comment, text: "seen".to_owned() };
     assert!(store.note(&message.conversation, &note).await.unwrap());
     let conversation_id = message.conversation.clone();
-    store.saw(&Access { at: at(1), account: "ada".to_owned(), conversation_id }).await.unwrap();
+    store
+        .saw(&Access { at: at(1), account: "ada".to_owned(), conversation_id, what: Seen::Conversation })
+        .await
+        .unwrap();
     let operated = Operation { at: at(1), account: "ada".into(), act: Operated::Replay, target: "m".into() };
     store.operate(&operated).await.unwrap();
     store.begin_alone(&message.id, "w1").await.unwrap();

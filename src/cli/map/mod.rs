@@ -14,7 +14,7 @@ use super::since::Since;
 use super::style::{WARN, paint};
 use super::{Hinted, Outcome, setup};
 use crate::config::Config;
-use crate::journey::map::{Cell, Filter};
+use crate::journey::map::{Cell, Filter, Measure};
 use crate::store::journey_map;
 
 /// Messages of a customer that are shown, the latest.
@@ -81,15 +81,15 @@ pub enum Figure {
 impl Figure {
     /// Its value; none where there are too few.
     fn of(self, cell: &Cell) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-        match self {
-            Self::Contacts => Some(cell.contacts as f64),
-            Self::Sentiment => cell.sentiment,
-            Self::Effort => cell.effort,
-            Self::DropOff => cell.drop_off,
-            Self::Repeat => cell.repeat_rate,
-            Self::Resolution => cell.first_contact_resolution,
-        }
+        let measure = match self {
+            Self::Contacts => Measure::Contacts,
+            Self::Sentiment => Measure::Sentiment,
+            Self::Effort => Measure::Effort,
+            Self::DropOff => Measure::DropOff,
+            Self::Repeat => Measure::Repeat,
+            Self::Resolution => Measure::Resolution,
+        };
+        measure.of(cell)
     }
 
     fn told(self) -> &'static str {

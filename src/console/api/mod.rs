@@ -3,6 +3,7 @@
 
 mod caller;
 mod calls;
+mod maps;
 mod model;
 mod openapi;
 mod operations;
@@ -42,6 +43,8 @@ pub enum Call {
     Reopen,
     /// Say something about it.
     Comment,
+    /// The journey map.
+    Map,
     /// How the workers do.
     Operations,
     /// The parked messages.
@@ -80,6 +83,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/api/v1/conversations/{id}/resolve", Call::Resolve, Scope::Review),
     route(Method::POST, "/api/v1/conversations/{id}/reopen", Call::Reopen, Scope::Review),
     route(Method::POST, "/api/v1/conversations/{id}/comments", Call::Comment, Scope::Review),
+    route(Method::GET, "/api/v1/map", Call::Map, Scope::Read),
     route(Method::GET, "/api/v1/operations", Call::Operations, Scope::Operate),
     route(Method::GET, "/api/v1/parked", Call::ParkedList, Scope::Operate),
     route(Method::GET, "/api/v1/parked/{id}", Call::Parked, Scope::Operate),
@@ -114,6 +118,7 @@ fn handler(call: Call) -> MethodRouter<Arc<Console>> {
         Call::Resolve => post(calls::resolve),
         Call::Reopen => post(calls::reopen),
         Call::Comment => post(calls::comment),
+        Call::Map => get(maps::map),
         Call::Operations => get(operations::operations),
         Call::ParkedList => get(operations::list),
         Call::Parked => get(operations::show),

@@ -5,6 +5,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::calls::QueueFilter;
+use super::maps::{MapFilter, MapView};
 use super::model::{
     AssignRequest, CommentRequest, Conversation, CorrectionAnswer, CorrectionRequest, QueuePage,
 };
@@ -99,6 +100,12 @@ fn told(call: Call, types: &mut SchemaGenerator) -> Told {
         Call::Comment => {
             Told { id: "comment", summary: "Add a comment.", asks: schema!(CommentRequest), answers: done }
         }
+        Call::Map => Told {
+            id: "map",
+            summary: "The journey map: stage by channel, what there is and how it goes.",
+            asks: None,
+            answers: ("200", schema!(MapView)),
+        },
         Call::Operations => Told {
             id: "operations",
             summary: "How the workers do: decisions by minute, workers, queues.",
@@ -139,8 +146,10 @@ fn operation(route: &Route, types: &mut SchemaGenerator) -> Value {
         let what = "The id, percent-encoded.";
         parameters.push(json!({ "name": "id", "in": "path", "required": true, "description": what, "schema": { "type": "string" } }));
     }
-    if route.call == Call::Queue {
-        parameters.extend(query_parameters());
+    match route.call {
+        Call::Queue => parameters.extend(query_parameters(&schemars::schema_for!(QueueFilter).to_value())),
+        Call::Map => parameters.extend(query_parameters(&schemars::schema_for!(MapFilter).to_value())),
+        _ => {}
     }
     let mut response = json!({ "description": "Done." });
     if let (Some(schema), Some(response)) = (answer, response.as_object_mut()) {
@@ -162,8 +171,7 @@ fn operation(route: &Route, types: &mut SchemaGenerator) -> Value {
 }
 
 /// The fields of the filter, each a parameter.
-fn query_parameters() -> Vec<Value> {
-    let schema = schemars::schema_for!(QueueFilter).to_value();
+fn query_parameters(schema: &Value) -> Vec<Value> {
     let fields = schema["properties"].as_object().cloned().unwrap_or_default();
     fields
         .into_iter()

@@ -5,6 +5,7 @@ pub(super) mod analysis;
 pub(super) mod chart;
 pub(super) mod conversation;
 mod correction;
+pub(super) mod maps;
 pub(super) mod marks;
 pub(super) mod operations;
 pub(super) mod parked;
@@ -64,6 +65,7 @@ fn who(words: &Words, viewer: &Viewer) -> Markup {
     html! {
         nav class="who" aria-label=(words.account) {
             span class="me" { span class="quiet" { (words.signed_in_as) " " } strong { (viewer.account) } " " span class="chip" { (viewer.role.as_str()) } }
+            a href="/maps" { (words.language.maps().title) }
             @if viewer.role >= Role::Operator { a href="/operations" { (words.language.operations().title) } }
             @if viewer.role == Role::Admin { a href="/access" { (words.access_short) } }
             button type="button" class="plain" data-key="?" aria-haspopup="dialog" { (words.keys) " " kbd { "?" } }

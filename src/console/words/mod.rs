@@ -3,6 +3,7 @@
 
 mod en;
 mod it;
+mod maps;
 mod operations;
 
 use axum::http::HeaderMap;
@@ -39,6 +40,14 @@ impl Language {
         let asked = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let wanted = |part: &str| Self::from_code(&part.trim().get(..2)?.to_ascii_lowercase());
         asked.split(',').find_map(wanted).or_else(|| Self::from_code(default)).unwrap_or(Self::En)
+    }
+
+    /// Its texts about maps.
+    pub fn maps(self) -> &'static maps::Words {
+        match self {
+            Self::En => &maps::EN,
+            Self::It => &maps::IT,
+        }
     }
 
     /// Its texts about the workers.

@@ -1,6 +1,6 @@
 //! The texts of the pages about the workers.
 
-macro_rules! words {
+macro_rules! texts {
     ($($name:ident: $en:literal, $it:literal;)+) => {
         /// Texts, named for what they say in English.
         #[derive(Debug)]
@@ -12,11 +12,18 @@ macro_rules! words {
         pub(super) static IT: Words = Words { $($name: $it),+ };
 
         #[cfg(test)]
-        const ALL: &[(&str, &str, &str)] = &[$((stringify!($name), $en, $it)),+];
+        #[test]
+        fn both_languages_say_everything_and_not_the_same() {
+            for (name, en, it) in [$((stringify!($name), $en, $it)),+] {
+                assert!(!en.is_empty() && !it.is_empty() && en != it, "{name}: {en}");
+            }
+        }
     };
 }
 
-words! {
+pub(super) use texts;
+
+texts! {
     title: "Operations", "Esercizio";
     at_work: "At a glance", "In breve";
     decided: "Decided in the last hour", "Decise nell'ultima ora";
@@ -93,14 +100,4 @@ words! {
     act_replay: "replayed", "ha rimandato";
     act_discard: "discarded", "ha eliminato";
     act_simulate: "tried out the policy", "ha provato la policy";
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn both_languages_say_everything_and_not_the_same() {
-        for (name, en, it) in super::ALL {
-            assert!(!en.is_empty() && !it.is_empty() && en != it, "{name}: {en}");
-        }
-    }
 }

@@ -1,16 +1,19 @@
 //! The journey map: stage by channel, how many contacts there are, how they go, and where customers are lost. A pure fold
 //! of rows in order of customer and time, which holds one customer at a time. `docs/maps.md` has the formulas.
 
+mod measure;
 mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::interaction::Channel;
 use crate::nlp::labels::Stage;
 
+pub use measure::{Measure, STEPS, Tone};
 pub use timeline::{Goal, Happened, Moment, Timeline};
 
 /// What is made of fewer is not shown: it says more about somebody than about the journey.
@@ -79,8 +82,8 @@ pub struct Map {
     pub cells: Vec<Cell>,
 }
 
-/// A place of the map. A mean or share of fewer than [`FEWEST`] is none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A place of the map. A mean or share of fewer than five is none.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Cell {
     /// Name of the stage; `none` before anything places the customer; none for all stages.
     pub stage: Option<&'static str>,

@@ -4,6 +4,7 @@
 
 mod account;
 mod filter;
+mod maps;
 mod operations;
 mod review;
 mod sql;
@@ -18,6 +19,7 @@ use crate::routing::Decision;
 
 pub use account::{Account, Role, Session};
 pub use filter::{Cursor, Filter, LOOKED_THROUGH, Page, Sorting};
+pub use maps::{Judged, MapsStore, Risk};
 pub use operations::{LAGS, Operated, Operation, OperationsStore, Pace};
 pub use review::{Item, Status};
 pub(in crate::store) use review::{Projection, project};
@@ -110,6 +112,32 @@ pub struct Access {
     pub account: String,
     /// Saw which.
     pub conversation_id: String,
+    /// What of it.
+    pub what: Seen,
+}
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// The conversation.
+    Conversation,
+    /// The timeline of its customer, in which other conversations are.
+    Timeline,
+}
+
+impl Seen {
+    /// The name in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Conversation => "conversation",
+            Self::Timeline => "timeline",
+        }
+    }
+
+    /// The one of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Conversation, Self::Timeline].into_iter().find(|seen| seen.as_str() == name)
+    }
 }
 
 /// A listed conversation that has a new decision.
@@ -123,7 +151,7 @@ pub struct News {
 
 /// What the console needs beside the store.
 #[async_trait]
-pub trait ConsoleStore: OperationsStore {
+pub trait ConsoleStore: OperationsStore + MapsStore {
     /// Adds an account; false when the name is taken.
     async fn add_account(&self, account: &Account) -> Result<bool, StoreError>;
 

@@ -8,13 +8,14 @@ use super::filter::Statement;
 use super::review::{self, COLUMNS};
 use super::{
     Access, Account, Act, ConsoleStore, Corrected, Correction, Cursor, Expired, Filter, Item, MESSAGES, News,
-    Note, OutboxMessage, Page, Projection, Reviewed, Role, Session, StoreError, Token, project, token,
+    Note, OutboxMessage, Page, Projection, Reviewed, Role, Seen, Session, StoreError, Token, project, token,
 };
 use crate::interaction::Interaction;
 use crate::routing::Decision;
 use crate::store::link::Param::{self, Int, Text};
 use crate::store::link::{Cell, Database, Link, cells};
 use crate::store::map::{self, Mapped};
+use crate::store::risk;
 use crate::store::sql::{self, SqlStore, parsed};
 
 const ACCOUNT: &str = "account, role, password, disabled, language, created_at";
@@ -201,20 +202,22 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
 
     async fn saw(&self, access: &Access) -> Result<(), StoreError> {
         let id = Uuid::new_v4().to_string();
-        let sql =
-            "INSERT INTO console_access (access_id, conversation_id, at, account) VALUES ($1, $2, $3, $4)";
+        let sql = "INSERT INTO console_access (access_id, conversation_id, at, account, what) VALUES ($1, $2, $3, $4, $5)";
         let (conversation, at) = (Text(&access.conversation_id), Int(access.at.timestamp_micros()));
-        self.write_one(sql, &[Text(&id), conversation, at, Text(&access.account)]).await
+        let what = Text(access.what.as_str());
+        self.write_one(sql, &[Text(&id), conversation, at, Text(&access.account), what]).await
     }
 
     async fn accesses(&self, limit: u32) -> Result<Vec<Access>, StoreError> {
-        let sql = "SELECT at, account, conversation_id FROM console_access ORDER BY at DESC LIMIT $1";
+        let sql = "SELECT at, account, conversation_id, what FROM console_access ORDER BY at DESC LIMIT $1";
         let rows = self.read(sql, &[Int(limit.into())]).await?;
         rows.into_iter()
             .map(|row| {
-                let [at, account, conversation] = cells(row)?;
-                let (at, account) = (review::time(&at)?, account.text()?);
-                Ok(Access { at, account, conversation_id: conversation.text()? })
+                let [at, account, conversation, what] = cells(row)?;
+                let (at, account, what) = (review::time(&at)?, account.text()?, what.text()?);
+                let seen = Seen::from_name(&what);
+                let what = seen.ok_or_else(|| StoreError::Corrupt(format!("unknown look {what}")))?;
+                Ok(Access { at, account, conversation_id: conversation.text()?, what })
             })
             .collect()
     }
@@ -231,6 +234,7 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
                 project(&mut *link, &row).await?;
             }
             map::map(&mut *link, &mapped).await?;
+            risk::keep(&mut *link, decision).await?;
             link.commit().await
         })
         .await

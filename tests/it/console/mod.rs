@@ -3,6 +3,7 @@
 mod api;
 mod desk;
 mod doors;
+mod maps;
 mod operations;
 mod pages;
 mod queue;

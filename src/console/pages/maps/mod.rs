@@ -1,0 +1,18 @@
+//! The pages of maps.
+
+pub(in crate::console) mod grid;
+
+use maud::{Markup, html};
+
+use crate::console::words::Words;
+
+/// The ways from one to the other; `at` is the address of the page shown.
+fn ways(words: &Words, at: &str) -> Markup {
+    let own = words.language.maps();
+    let pages = [("/maps", own.journey_map)];
+    html! {
+        nav class="ways" aria-label=(own.title) {
+            @for (address, name) in pages { a href=(address) aria-current=[(address == at).then_some("page")] { (name) } }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The journey map on the console: the table, its colours and links, what is asked for wrongly, and the same as JSON.
+
+use axum::http::StatusCode;
+use chrono::{TimeDelta, Utc};
+use serde_json::Value;
+use smista::console::{api, password};
+use smista::store::console::{Role, Scope, Token};
+
+use super::desk::{Desk, Said, request};
+
+async fn call(desk: &Desk, name: &str, path: &str) -> (StatusCode, Value) {
+    let secret = format!("{}{}", api::PREFIX, password::token());
+    let token = Token { name: name.into(), scopes: vec![Scope::Read], created_at: Utc::now(), used_at: None };
+    assert!(desk.store.add_token(&password::digest(&secret), &token).await.unwrap());
+    let request = request("GET", path, None).header("authorization", format!("Bearer {secret}"));
+    let answer = desk.send(request.body(axum::body::Body::empty()).unwrap()).await;
+    (answer.status, serde_json::from_str(&answer.body).unwrap())
+}
+
+/// Six customers write in chat, at stage support.
+async fn six(desk: &Desk) {
+    for at in 0..6 {
+        let mut said = Said::flagged(&format!("k{at}"), "Chiamo l'avvocato");
+        said.customer = format!("c{at}");
+        desk.decide(&said).await;
+    }
+}
+
+#[tokio::test]
+async fn the_map_has_a_number_a_colour_and_a_way_in_each_cell() {
+    let desk = Desk::new().await;
+    let viewer = desk.session(Role::Viewer).await;
+    let empty = desk.get("/maps?range=7d", Some(&viewer)).await;
+    assert_eq!(empty.status, StatusCode::OK);
+    assert!(empty.body.contains("No contacts in this span") && !empty.body.contains("class=\"heat\""));
+    six(&desk).await;
+    let page = desk.get("/maps", Some(&viewer)).await.body;
+    let cell = "<td class=\"much-4\"><a href=\"/queue?channel=chat&amp;stage=support\" \
+        aria-label=\"6: support, chat. To the review queue\">6</a></td>";
+    assert!(page.contains(cell), "{page}");
+    assert!(page.contains("<ul class=\"legend\"") && page.contains("All figures as a table"));
+    let queue = desk.get("/queue?channel=chat&stage=support", Some(&viewer)).await.body;
+    assert_eq!(queue.matches("data-row").count(), 6, "the cell's link leads to them");
+    for (by, told) in [("sentiment", "bad-3\"><a"), ("effort", "bad-1\"><a"), ("repeat_rate", "0 %</a>")] {
+        let page = desk.get(&format!("/maps?by={by}"), Some(&viewer)).await.body;
+        assert!(page.contains(told), "{by}: {page}");
+    }
+    let page = desk.get("/maps?by=first_contact_resolution", Some(&viewer)).await.body;
+    assert!(page.contains(">–</a>"), "nothing to tell from: {page}");
+    let narrowed = desk.get("/maps?channel=email", Some(&viewer)).await.body;
+    assert!(narrowed.contains("No contacts in this span"));
+    let narrowed = desk.get("/maps?language=IT&by=contacts", Some(&viewer)).await.body;
+    assert!(narrowed.contains(">6</a>"));
+}
+
+#[tokio::test]
+async fn what_is_asked_for_wrongly_is_named() {
+    let desk = Desk::new().await;
+    let viewer = desk.session(Role::Viewer).await;
+    for (query, told, named) in [
+        ("range=1y", "There is no such span", "range is one of 24h, 7d"),
+        ("since=soon", "The first day is no day", "since is a day such as"),
+        ("until=2026-13-01", "The last day is no day", "until is a day such as"),
+        ("since=2026-05-02&until=2026-05-01", "The span is empty", "the span is empty"),
+        ("channel=%3Cscript%3E", "There is no such channel", "channel is one of chat"),
+        ("language=english", "A language is a code", "language is a code"),
+    ] {
+        let page = desk.get(&format!("/maps?{query}"), Some(&viewer)).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{query}");
+        assert!(page.body.contains(told) && page.body.contains("role=\"alert\""), "{query}: {}", page.body);
+        assert!(!page.body.contains("<script>"), "{query}");
+        let (status, problem) = call(&desk, query, &format!("/api/v1/map?{query}")).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        assert!(problem["detail"].as_str().unwrap().contains(named), "{query}: {problem}");
+    }
+    assert_eq!(desk.get("/maps?by=colour", Some(&viewer)).await.status, StatusCode::BAD_REQUEST);
+    let (status, _) = call(&desk, "unknown", "/api/v1/map?colour=red").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn the_map_as_json_is_what_the_document_says() {
+    let desk = Desk::new().await;
+    six(&desk).await;
+    let (status, map) = call(&desk, "one", "/api/v1/map?range=7d&language=it").await;
+    assert_eq!(
+        (status, &map["total"]["contacts"], &map["is_cut"]),
+        (StatusCode::OK, &6.into(), &false.into())
+    );
+    super::api::as_told("/api/v1/map", "get", "200", &map);
+    assert_eq!((&map["cells"][0]["stage"], &map["cells"][0]["channel"]), (&"support".into(), &"chat".into()));
+    // A sentiment is kept in thousandths.
+    assert_eq!(map["total"]["sentiment"], Value::from(-0.6));
+    let (_, none) = call(&desk, "two", "/api/v1/map?since=2020-01-01&until=2020-02-01").await;
+    assert_eq!((&none["total"]["contacts"], &none["total"]["effort"]), (&0.into(), &Value::Null));
+    super::api::as_told("/api/v1/map", "get", "200", &none);
+}
+
+#[tokio::test]
+async fn a_span_that_is_too_full_begins_later() {
+    let desk = Desk::new().await;
+    six(&desk).await;
+    let (since, until) = (Utc::now() - TimeDelta::days(1), Utc::now());
+    assert_eq!(desk.store.map_begins(since, until, 6).await.unwrap(), None);
+    let begins = desk.store.map_begins(since, until, 4).await.unwrap().expect("there are six");
+    let rows = desk.store.map_rows(begins, until, None, 100).await.unwrap();
+    assert_eq!(rows.len(), 4, "the latest four");
+}
