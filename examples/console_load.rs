@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use smista::config::Config;
 use smista::console::{Console, password, routes};
+use smista::journey::map::Filter as MapFilter;
 use smista::routing::{Decision, Policy, PolicyHandle};
 use smista::store::console::{Account, ConsoleStore, Cursor, Expired, Filter, Role, Sorting};
-use smista::store::{Effect, open_console};
+use smista::store::{Effect, journey_map, open_console};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -93,15 +94,19 @@ async fn main() -> anyhow::Result<()> {
         table.add_row([name.to_owned(), format!("{p50:.1}"), format!("{p95:.1}"), format!("{longest:.1}")]);
         lines.push(serde_json::json!({ "page": name, "p50_ms": p50, "p95_ms": p95, "max_ms": longest, "requests": took.len() }));
     }
+    let (mapped, took) = whole_map(store.as_ref()).await?;
+    ensure!(mapped >= args.decisions, "the map has {mapped} rows");
+    let folding = took.as_secs_f64();
     let kind = args.store.split(':').next().unwrap_or_default();
     if args.json {
         let seconds = filled.as_secs_f64();
         println!(
             "{}",
-            serde_json::json!({ "store": kind, "decisions": args.decisions, "filled_s": seconds, "pages": lines })
+            serde_json::json!({ "store": kind, "decisions": args.decisions, "filled_s": seconds, "pages": lines, "map_s": folding })
         );
     } else {
         println!("{kind}, {} decisions, filled in {:.0} s\n{table}", args.decisions, filled.as_secs_f64());
+        println!(" the journey map of all {mapped} messages: {folding:.1} s");
     }
     Ok(())
 }
@@ -146,7 +151,7 @@ async fn commit_templates(store: &dyn ConsoleStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every template many times, in four statements that both databases take.
+/// Every template many times, in five statements that both databases take.
 async fn multiply(url: &str, decisions: u64) -> anyhow::Result<()> {
     let copies = decisions / 4;
     let series = format!(
@@ -208,6 +213,19 @@ async fn multiply(url: &str, decisions: u64) -> anyhow::Result<()> {
             pick(&["negative", "neutral", "positive"], 5),
             pick(&["en", "it"], 35),
         ),
+        format!(
+            "INSERT INTO map_contacts (customer, sent_at, message_id, conversation_id, channel, language, stage, counts, \
+                sentiment, effort, repeated, repeat_of, wants, open_goals, open_here) {series} \
+             SELECT 'c-' || (s.n % 200000), {at}, {}, {}, {}, {}, {}, 1, s.n % 2001 - 1000, s.n % 1001, \
+                CASE WHEN s.n % 9 = 0 THEN 1 ELSE 0 END, '', 1, s.n % 2, s.n % 2 \
+             FROM map_contacts t, s WHERE t.message_id LIKE 'm-t_-0'",
+            id("t.message_id"),
+            id("t.conversation_id"),
+            pick(&["chat", "email", "call", "messaging"], 5),
+            pick(&["en", "it"], 35),
+            pick(&["support", "purchase", "retention", "onboarding", "consideration"], 25),
+        )
+        .replace("t.decided_at", "t.sent_at"),
     ];
     if url.starts_with("sqlite:") {
         let pool = sqlx::SqlitePool::connect(url).await.context("the store")?;
@@ -248,6 +266,16 @@ async fn session(store: &dyn ConsoleStore) -> anyhow::Result<String> {
     let expired = Expired { created: never, seen: never };
     store.begin_session(&password::digest(&token), &account.name, Utc::now(), expired).await?;
     Ok(token)
+}
+
+/// The journey map of everything, folded once: its rows, and how long it took.
+async fn whole_map(store: &dyn ConsoleStore) -> anyhow::Result<(u64, Duration)> {
+    let started = Instant::now();
+    let mut rows = 0;
+    let (since, until) = (DateTime::UNIX_EPOCH, Utc::now() + TimeDelta::days(1));
+    let map = journey_map(store, since, until, MapFilter::default(), |page| rows += page).await?;
+    ensure!(map.total.contacts == rows, "{} contacts of {rows} rows", map.total.contacts);
+    Ok((rows, started.elapsed()))
 }
 
 /// The address of a page far down the queue: from its first normal conversation on.
