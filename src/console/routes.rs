@@ -45,6 +45,8 @@ pub enum Page {
     Access,
     /// The journey map.
     Map,
+    /// A customer's timeline.
+    Timeline,
     /// How the workers do.
     Operations,
     /// The parked messages.
@@ -84,6 +86,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/views", Page::View, Some(Role::Viewer)),
     route(Method::GET, "/live", Page::Live, Some(Role::Viewer)),
     route(Method::GET, "/conversation/{id}", Page::Conversation, Some(Role::Viewer)),
+    route(Method::GET, "/conversation/{id}/timeline", Page::Timeline, Some(Role::Viewer)),
     route(Method::POST, "/conversation/{id}/act", Page::Act, Some(Role::Supervisor)),
     route(Method::POST, "/conversation/{id}/correct", Page::Correct, Some(Role::Supervisor)),
     route(Method::POST, "/language", Page::Language, Some(Role::Viewer)),
@@ -129,6 +132,7 @@ fn handler(page: Page) -> MethodRouter<Arc<Console>> {
         Page::Language => post(sign_in::language),
         Page::Access => get(access::page),
         Page::Map => get(maps::page),
+        Page::Timeline => get(maps::timeline::page),
         Page::Operations => get(operator::page),
         Page::ParkedList => get(operator::parked),
         Page::Parked => get(operator::one),

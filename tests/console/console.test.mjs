@@ -189,6 +189,21 @@ test("the map is coloured by a figure and leads to the queue", async () => {
   await one.getByRole("alert").waitFor();
 });
 
+test("a conversation leads to its customer's timeline", async () => {
+  const one = await open("viewer");
+  await one.locator("[data-row]", { hasText: "thermostat" }).first().click();
+  await one.getByRole("link", { name: "The customer's timeline" }).click();
+  await one.waitForURL(/\/timeline$/);
+  assert.ok((await one.locator(".moment").count()) > 1);
+  assert.equal(await one.locator("svg.curve polyline").count(), 1);
+  await one.getByText("As a table").click();
+  assert.ok((await one.locator("details[open] tbody tr").count()) > 1);
+  const places = await one.locator(".moment .chip").allTextContents();
+  assert.ok(new Set(places).size > 1, places.join());
+  await one.getByRole("link", { name: "Back to the conversation" }).click();
+  await one.getByRole("heading", { name: "Transcript" }).waitFor();
+});
+
 test("an operator sees how the workers do", async () => {
   const one = await open("operator");
   await desk.write("Where is my parcel?");
@@ -290,6 +305,11 @@ for (const [name, options] of looks) {
       await one.keyboard.press("?");
       await fine("help");
     }
+    await one.goto(desk.base + path);
+    await one.locator(".decision a[href$='/timeline']").click();
+    await one.waitForURL(/\/timeline$/);
+    for (const box of await one.locator("main summary").all()) await box.click();
+    await fine("timeline");
     for (const path of ["/maps?since=2026-05-01&until=2026-06-01", "/maps?since=2026-05-01&until=2026-06-01&by=sentiment", "/maps?since=2026-05-01&until=2026-06-01&by=repeat_rate", "/maps?until=2020-01-01", "/operations", "/parked"]) {
       await one.goto(desk.base + path);
       for (const box of await one.locator("main summary").all()) await box.click();

@@ -20,6 +20,17 @@ const shots = [
   ],
   ["conversation-dark", { ...wide, colorScheme: "dark" }, "it", async (one) => one.locator("[data-row]").first().click()],
   ["map", wide, "en", async (one) => one.goto(`${desk.base}/maps?since=2026-05-01&until=2026-06-01&by=contacts`), "viewer"],
+  [
+    "timeline",
+    wide,
+    "en",
+    async (one) => {
+      await one.locator("[data-row]", { hasText: "thermostat" }).first().click();
+      await one.locator(".decision a[href$='/timeline']").click();
+      await one.locator(".timeline").waitFor();
+    },
+    "viewer",
+  ],
   ["operations", wide, "en", async (one) => one.goto(`${desk.base}/operations`), "operator"],
   ["parked", { ...wide, colorScheme: "dark" }, "it", async (one) => one.goto(`${desk.base}/parked`), "operator"],
   ["phone", phone, "en"],

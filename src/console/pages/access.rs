@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::parts;
 use crate::console::guard::Viewer;
 use crate::console::words::Words;
-use crate::store::console::{Access, Operated, Operation};
+use crate::store::console::{Access, Operated, Operation, Seen};
 
 /// The latest lines of both logs.
 pub(in crate::console) fn page(
@@ -22,7 +22,7 @@ pub(in crate::console) fn page(
                 div class="scroll" { table {
                     thead { tr { th { (words.at) } th { (words.who) } th { (words.conversation) } } }
                     tbody { @for line in log {
-                        tr { td { (parts::time(line.at)) } td { (line.account) } td { (line.conversation_id) } }
+                        tr { td { (parts::time(line.at)) } td { (line.account) } td { (line.conversation_id) @if line.what == Seen::Timeline { " · " (words.language.maps().timeline_seen) } } }
                     } }
                 } }
             }

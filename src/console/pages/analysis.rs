@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::{parts, queue};
+use super::{chart, parts, queue};
+use crate::console::query::encoded;
 use crate::console::words::Words;
 use crate::interaction::Interaction;
 use crate::journey::model::RiskLevel;
@@ -113,6 +114,7 @@ fn standing(words: &Words, decision: &Decision) -> Markup {
 fn contacts(words: &Words, decision: &Decision, reviewed: &Reviewed, address: &str) -> Markup {
     html! {
         h2 { (words.others) }
+        p { a href=(format!("/conversation/{}/timeline", encoded(&reviewed.item.conversation_id))) { (words.language.maps().timeline_link) } }
         @if reviewed.others.is_empty() { p class="quiet" { (words.no_others) } } @else {
             ul class="notes" {
                 @for item in &reviewed.others {
@@ -136,26 +138,13 @@ fn contacts(words: &Words, decision: &Decision, reviewed: &Reviewed, address: &s
 
 /// Sentiment from message to message, as a line and as a table.
 pub(super) fn curve(words: &Words, messages: &[(Interaction, Decision)]) -> Markup {
-    const WIDTH: f32 = 600.0;
-    const HEIGHT: f32 = 80.0;
     if messages.len() < 2 {
         return html! {};
     }
-    let last = u16::try_from(messages.len() - 1).map_or(1.0, f32::from);
-    let points: Vec<String> = (0_u16..)
-        .zip(messages)
-        .map(|(at, (_, decision))| {
-            let x = f32::from(at) / last * (WIDTH - 8.0) + 4.0;
-            let y = (1.0 - decision.analysis.sentiment.score.clamp(-1.0, 1.0)) / 2.0 * (HEIGHT - 8.0) + 4.0;
-            format!("{x:.1},{y:.1}")
-        })
-        .collect();
+    let scores: Vec<f32> = messages.iter().map(|(_, decision)| decision.analysis.sentiment.score).collect();
     html! {
         h2 { (words.curve) }
-        svg class="curve" viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(words.curve) preserveAspectRatio="none" {
-            line x1="0" x2=(WIDTH) y1=(HEIGHT / 2.0) y2=(HEIGHT / 2.0) class="zero" {}
-            polyline points=(points.join(" ")) {}
-        }
+        (chart::curve(words.curve, &scores))
         details {
             summary { (words.curve_table) }
             div class="scroll" { table {

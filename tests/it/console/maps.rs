@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
 use serde_json::Value;
 use smista::console::{api, password};
-use smista::store::console::{Role, Scope, Token};
+use smista::store::console::{Role, Scope, Seen, Token};
 
 use super::desk::{Desk, Said, request};
 
@@ -105,4 +105,43 @@ async fn a_span_that_is_too_full_begins_later() {
     let begins = desk.store.map_begins(since, until, 4).await.unwrap().expect("there are six");
     let rows = desk.store.map_rows(begins, until, None, 100).await.unwrap();
     assert_eq!(rows.len(), 4, "the latest four");
+}
+
+#[tokio::test]
+async fn a_timeline_goes_across_conversations_and_is_written_down() {
+    let desk = Desk::new().await;
+    let viewer = desk.session(Role::Viewer).await;
+    for (conversation, customer, text, hours) in [
+        ("k1", "c-1", "Dov'è il pacco?", 30),
+        ("k2/ü", "c-1", "<script>alert(1)</script> ancora niente", 2),
+        ("k3", "c-2", "un altro cliente", 1),
+    ] {
+        let mut said = Said::flagged(conversation, text);
+        (said.customer, said.at) = (customer.to_owned(), Utc::now() - TimeDelta::hours(hours));
+        desk.decide(&said).await;
+    }
+    let conversation = desk.get("/conversation/k1", Some(&viewer)).await.body;
+    assert!(conversation.contains("href=\"/conversation/k1/timeline\""), "{conversation}");
+    let page = desk.get("/conversation/k1/timeline", Some(&viewer)).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let body = page.body;
+    let (first, then) =
+        (body.find("Dov&#39;è il pacco?").or(body.find("Dov'è il pacco?")), body.find("ancora niente"));
+    assert!(first.is_some() && first < then, "oldest first: {body}");
+    assert!(body.contains("href=\"/conversation/k2%2F%C3%BC\"") && !body.contains("<script>alert"), "{body}");
+    assert!(!body.contains("un altro cliente"), "{body}");
+    assert!(
+        body.contains("<polyline") && body.contains("2: 2 chat") && body.contains("No goal is known."),
+        "{body}"
+    );
+
+    let log = desk.store.accesses(10).await.unwrap();
+    let told: Vec<_> =
+        log.iter().map(|line| (line.account.as_str(), line.conversation_id.as_str(), line.what)).collect();
+    assert_eq!(told, [("viewer", "k1", Seen::Timeline), ("viewer", "k1", Seen::Conversation)]);
+    let admin = desk.session(Role::Admin).await;
+    let access = desk.get("/access", Some(&admin)).await.body;
+    assert!(access.contains("k1 · timeline of the customer"), "{access}");
+    assert_eq!(desk.get("/conversation/none/timeline", Some(&viewer)).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(desk.store.accesses(10).await.unwrap().len(), 2, "nothing was seen of it");
 }

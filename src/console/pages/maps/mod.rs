@@ -1,6 +1,7 @@
 //! The pages of maps.
 
 pub(in crate::console) mod grid;
+pub(in crate::console) mod timeline;
 
 use maud::{Markup, html};
 
