@@ -96,7 +96,8 @@ async fn serve(config: Config, store: Arc<dyn ConsoleStore>) -> anyhow::Result<O
     let nobody = store.accounts().await?.is_empty();
     let public = config.console.public_url.clone();
     let policy = PolicyHandle::new(setup::policy(&config)?);
-    let console = Console::new(store, config.console, Some(config.broker), policy, stop);
+    let tests = super::policy::tests_beside(config.policy.path.as_deref());
+    let console = Console::new(store, config.console, Some(config.broker), policy, tests, stop);
     let (address, serving) = start(console).await?;
     let mut out = anstream::stderr();
     writeln!(out, "{} {}", paint(GOOD, "console:"), public.unwrap_or_else(|| format!("http://{address}")))?;

@@ -150,8 +150,9 @@ async fn serve_console(config: &Config, store: Arc<dyn ConsoleStore>) -> anyhow:
     // The address printed is the one that works here, whatever a proxy would say.
     let settings = crate::config::Console { public_url: None, ..config.console.clone() };
     let policy = PolicyHandle::new(setup::policy(config)?);
+    let tests = super::policy::tests_beside(config.policy.path.as_deref());
     // The broker of the demo is inside the program and has nothing to show by then.
-    let console = Console::new(store, settings, None, policy, stop);
+    let console = Console::new(store, settings, None, policy, tests, stop);
     let once = console.offer_once(DEMO_ACCOUNT);
     let (address, serving) = super::console::start(console).await?;
     let mut out = anstream::stderr();

@@ -14,6 +14,7 @@ mod operations;
 mod operator;
 mod pages;
 pub mod password;
+mod policy;
 mod query;
 mod queue;
 pub mod routes;
@@ -50,6 +51,10 @@ pub enum ConsoleError {
 pub struct Console {
     store: Arc<dyn ConsoleStore>,
     config: config::Console,
+    /// The tests that lie beside the policy: file and text.
+    policy_tests: Vec<(String, String)>,
+    /// Policies tried out.
+    trials: policy::Trials,
     /// Names the queues and when an answer is due there.
     policy: PolicyHandle,
     live: live::Live,
@@ -75,6 +80,7 @@ impl Console {
         config: config::Console,
         broker: Option<config::Broker>,
         policy: PolicyHandle,
+        policy_tests: Vec<(String, String)>,
         stop: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -84,6 +90,8 @@ impl Console {
             live: live::Live::new(),
             throttle: throttle::Throttle::default(),
             passwords: password::Passwords::default(),
+            policy_tests,
+            trials: policy::Trials::default(),
             broker,
             parked: Arc::default(),
             attending: operations::attending::Roll::default(),

@@ -9,7 +9,9 @@ use axum::response::Redirect;
 use axum::routing::{MethodRouter, get, post};
 
 use super::guard::{self, Guard};
-use super::{Console, access, assets, conversation, fault::Fault, live, maps, operator, queue, sign_in};
+use super::{
+    Console, access, assets, conversation, fault::Fault, live, maps, operator, policy, queue, sign_in,
+};
 use crate::store::console::Role;
 
 /// What a route leads to.
@@ -55,6 +57,12 @@ pub enum Page {
     Parked,
     /// Replay or discard.
     ParkedAct,
+    /// The policy in force.
+    Policy,
+    /// Try another one out.
+    Simulate,
+    /// What came out.
+    Simulation,
 }
 
 /// A route.
@@ -96,6 +104,9 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/parked", Page::ParkedList, Some(Role::Operator)),
     route(Method::GET, "/parked/{id}", Page::Parked, Some(Role::Operator)),
     route(Method::POST, "/parked", Page::ParkedAct, Some(Role::Operator)),
+    route(Method::GET, "/policy", Page::Policy, Some(Role::Viewer)),
+    route(Method::POST, "/policy/simulations", Page::Simulate, Some(policy::MAY_SIMULATE)),
+    route(Method::GET, "/policy/simulations/{id}", Page::Simulation, Some(policy::MAY_SIMULATE)),
 ];
 
 /// The console's router.
@@ -137,5 +148,8 @@ fn handler(page: Page) -> MethodRouter<Arc<Console>> {
         Page::ParkedList => get(operator::parked),
         Page::Parked => get(operator::one),
         Page::ParkedAct => post(operator::act),
+        Page::Policy => get(policy::page),
+        Page::Simulate => post(policy::simulate),
+        Page::Simulation => get(policy::simulation),
     }
 }

@@ -31,6 +31,7 @@ const LONGEST_NAME: usize = 100;
 pub struct Policy {
     pub(super) name: String,
     pub(super) hash: String,
+    text: String,
     pub(super) matching: Matching,
     pub(super) zone: Tz,
     pub(super) holidays: Holidays,
@@ -139,6 +140,11 @@ impl Policy {
         format!("{}@{}", self.name, self.hash)
     }
 
+    /// As it was compiled.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The time zone of its hours.
     pub fn time_zone(&self) -> &'static str {
         self.zone.name()
@@ -236,6 +242,7 @@ impl Compiler<'_> {
         Ok(Policy {
             name: file.name.into_inner(),
             hash: format!("sha256:{hex}"),
+            text: self.text.to_owned(),
             matching: file.matching,
             zone,
             holidays,

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod handle;
 mod hours;
 pub mod policy;
+pub mod rules;
 mod sample;
 pub mod simulate;
 pub mod testing;

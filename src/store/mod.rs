@@ -15,6 +15,7 @@ mod merge;
 mod past;
 mod postgres;
 mod risk;
+pub mod simulation;
 mod sql;
 pub mod sqlite;
 mod topics;

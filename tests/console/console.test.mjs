@@ -242,6 +242,28 @@ test("parked messages are looked at, replayed, and discarded after a question", 
   await one.getByText("Replayed: 1").waitFor();
 });
 
+test("a policy is tried out before it is put in force", async () => {
+  const one = await open("operator");
+  await one.getByRole("link", { name: "Policy" }).click();
+  await one.getByRole("heading", { name: "Policy", level: 1 }).waitFor();
+  await one.locator("details.try summary").click();
+  const text = await one.inputValue("#policy-text");
+  await one.fill("#policy-text", `${text}\nno_such_key = 1\n`);
+  await one.getByRole("button", { name: "Simulate" }).click();
+  await one.getByText("This policy is refused").waitFor();
+  assert.deepEqual(await findings(one), []);
+  await one.fill("#policy-text", `${text}\n[[rules]]\nname = "all-urgent"\nwhen = "true"\npriority = "urgent"\nreason = "A try"\n`);
+  await one.getByRole("button", { name: "Simulate" }).click();
+  await one.getByRole("heading", { name: "Biggest changes" }).waitFor();
+  assert.ok((await one.locator("svg.pair-chart").count()) > 3);
+  assert.match(await one.locator(".diff ins").allTextContents().then((all) => all.join("")), /all-urgent/);
+  assert.deepEqual(await findings(one), []);
+  await one.setViewportSize({ width: 320, height: 800 });
+  assert.equal(await overflow(one), 0);
+  await one.getByRole("link", { name: "Open the conversation" }).first().click();
+  await one.getByRole("heading", { name: "Transcript" }).waitFor();
+});
+
 test("it is Italian for who wants it", async () => {
   const one = await open("supervisor");
   await one.getByRole("button", { name: "Italiano" }).click();
@@ -310,7 +332,7 @@ for (const [name, options] of looks) {
     await one.waitForURL(/\/timeline$/);
     for (const box of await one.locator("main summary").all()) await box.click();
     await fine("timeline");
-    for (const path of ["/maps?since=2026-05-01&until=2026-06-01", "/maps?since=2026-05-01&until=2026-06-01&by=sentiment", "/maps?since=2026-05-01&until=2026-06-01&by=repeat_rate", "/maps?until=2020-01-01", "/operations", "/parked"]) {
+    for (const path of ["/maps?since=2026-05-01&until=2026-06-01", "/maps?since=2026-05-01&until=2026-06-01&by=sentiment", "/maps?since=2026-05-01&until=2026-06-01&by=repeat_rate", "/maps?until=2020-01-01", "/operations", "/parked", "/policy"]) {
       await one.goto(desk.base + path);
       for (const box of await one.locator("main summary").all()) await box.click();
       await fine(path);

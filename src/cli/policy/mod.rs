@@ -16,7 +16,6 @@ use super::style::{BAD, DIM, GOOD, HEADING, WARN, paint};
 use super::{Hinted, Outcome, WrongUse};
 use crate::config::Config;
 use crate::nlp::labels::INTENTS;
-use crate::routing::compile::Effects;
 use crate::routing::decision::{Level, SCHEMA};
 use crate::routing::testing::{self, TestResult};
 use crate::routing::{Decision, Facts, Policy, PolicyError, Routing, RuleTrace};
@@ -158,10 +157,7 @@ fn test(path: Option<&Path>, tests: Option<&Path>, as_json: bool) -> anyhow::Res
     let policy = good(path)?;
     let files = match (tests, path) {
         (Some(tests), _) => test_files(tests)?,
-        (None, Some(path)) => test_files(&path.with_file_name("tests"))?,
-        (None, None) => {
-            testing::EMBEDDED.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect()
-        }
+        (None, path) => beside(path)?,
     };
     let texts = files.iter().map(|(file, text)| (file.as_str(), text.as_str()));
     let results = testing::run(&policy, texts).context("the tests cannot be run")?;
@@ -182,6 +178,20 @@ fn test(path: Option<&Path>, tests: Option<&Path>, as_json: bool) -> anyhow::Res
     };
     writeln!(anstream::stdout(), "{text}")?;
     Ok(if failed == 0 { Outcome::Done } else { Outcome::Failed })
+}
+
+/// The tests in the folder beside a policy, or inside the program.
+fn beside(path: Option<&Path>) -> anyhow::Result<Vec<(String, String)>> {
+    let own = |(file, text): &(&str, &str)| ((*file).to_owned(), (*text).to_owned());
+    path.map_or_else(
+        || Ok(testing::EMBEDDED.iter().map(own).collect()),
+        |path| test_files(&path.with_file_name("tests")),
+    )
+}
+
+/// The same for the console; none where there are none.
+pub fn tests_beside(path: Option<&Path>) -> Vec<(String, String)> {
+    beside(path).unwrap_or_default()
 }
 
 /// The tests of a folder, by name, or of one file.
@@ -303,7 +313,7 @@ fn about(rule: &RuleTrace, routing: &Routing, all: bool) -> Vec<String> {
     let mut lines = vec![format!(
         "{}  {}",
         paint(style, &format!("{mark} {}", rule.rule)),
-        paint(DIM, &describe(&rule.effects))
+        paint(DIM, &rule.effects.describe())
     )];
     if let Some(reason) = rule.reason.as_ref().filter(|_| rule.matched) {
         let words =
@@ -326,24 +336,6 @@ fn about(rule: &RuleTrace, routing: &Routing, all: bool) -> Vec<String> {
         lines.push(format!("without it: {level}, {}", without.action.as_str()));
     }
     lines
-}
-
-fn describe(effects: &Effects) -> String {
-    let mut parts = Vec::new();
-    parts.extend(effects.priority.map(|level| format!("priority {}", level.as_str())));
-    parts.extend(effects.escalate.then(|| "escalate".to_owned()));
-    parts.extend(effects.action.map(|action| format!("action {}", action.as_str())));
-    parts.extend(effects.queue.as_ref().map(|queue| format!("queue {queue}")));
-    let lists = [
-        ("skills", &effects.skills),
-        ("flag", &effects.flags),
-        ("tag", &effects.tags),
-        ("event", &effects.events),
-    ];
-    let said = lists.iter().filter(|(_, words)| !words.is_empty());
-    parts.extend(said.map(|(name, words)| format!("{name} {}", words.join(" "))));
-    parts.extend(effects.stop.then(|| "stop".to_owned()));
-    parts.join(", ")
 }
 
 fn level_style(level: Level) -> Style {

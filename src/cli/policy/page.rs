@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::simulate::{Report, busiest, change, groups, peak, percent};
+use super::simulate::{Report, peak, percent};
 use crate::cli::chart::{self, escaped};
+use crate::routing::simulate::summary::{busiest, change, groups};
 use crate::routing::simulate::{Change, Outcome, Pair};
 
 const STYLE: &str = include_str!("page.css");

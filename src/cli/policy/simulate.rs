@@ -1,7 +1,6 @@
 //! `smista policy simulate`: what another policy would have done with past messages, read from the store page by page or
 //! from a file of decisions line by line.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -16,12 +15,12 @@ use crate::cli::since::Since;
 use crate::cli::style::{DIM, HEADING, WARN, paint};
 use crate::cli::{Hinted, Outcome, chart, row, setup};
 use crate::config::Config;
-use crate::routing::simulate::{self, Pair, Simulation};
+use crate::routing::simulate::summary::{busiest, change, groups};
+use crate::routing::simulate::{self, Simulation};
 use crate::routing::{Decision, Policy};
+use crate::store::simulation::simulate as simulation;
 use crate::store::{Order, Span, Walk};
 
-/// Queues whose hours are shown; the rest is only counted.
-const QUEUES_SHOWN: usize = 8;
 /// Widest line.
 const WIDTH: usize = 100;
 
@@ -117,14 +116,10 @@ async fn of_store(
     let store = setup::kept(config, args.state.as_deref()).await?;
     let now = Utc::now();
     let mut walk = Walk::new(store, Span { since: args.since.moment(now), until: now, order: Order::Time });
-    let (mut simulation, bar) = (Simulation::default(), setup::counter("decisions"));
-    while let Some(page) = walk.next().await.context("the database stopped answering")? {
-        bar.inc(page.len() as u64);
-        for past in page {
-            simulation.add(&past.decision, Some(&past.interaction), old, new);
-        }
-    }
+    let bar = setup::counter("decisions");
+    let ended = simulation(&mut walk, old, new, u64::MAX, |more| bar.inc(more)).await;
     bar.finish_and_clear();
+    let (simulation, _) = ended.context("the database stopped answering")?;
     Ok(simulation)
 }
 
@@ -146,23 +141,6 @@ fn of_file(file: &Path, old: &Policy, new: &Policy) -> anyhow::Result<Simulation
         simulation.add(&decision, None, old, new);
     }
     Ok(simulation)
-}
-
-/// The queues with the most answers due first, all others as one.
-pub fn busiest(load: &BTreeMap<String, Pair<simulate::Hours>>) -> Vec<(String, Pair<simulate::Hours>)> {
-    let sum = |pair: &Pair<simulate::Hours>| pair.before.iter().chain(&pair.after).sum::<u64>();
-    let mut queues: Vec<_> = load.iter().map(|(queue, pair)| (queue.clone(), *pair)).collect();
-    queues.sort_by_key(|(_, pair)| std::cmp::Reverse(sum(pair)));
-    if queues.len() > QUEUES_SHOWN {
-        let rest = queues.split_off(QUEUES_SHOWN - 1);
-        let mut all = Pair::<simulate::Hours>::default();
-        for (_, pair) in &rest {
-            all.before.iter_mut().zip(pair.before).for_each(|(sum, count)| *sum += count);
-            all.after.iter_mut().zip(pair.after).for_each(|(sum, count)| *sum += count);
-        }
-        queues.push((format!("{} others", rest.len()), all));
-    }
-    queues
 }
 
 fn text(report: &Report) -> String {
@@ -213,22 +191,6 @@ pub fn percent(part: u64, whole: u64) -> String {
     format!(" ({percent:.1}%)")
 }
 
-/// What is counted under both, as `(heading, rows)`.
-pub fn groups(simulation: &Simulation) -> Vec<(&'static str, Vec<(String, Pair)>)> {
-    let named =
-        |pairs: &BTreeMap<String, Pair>| pairs.iter().map(|(name, pair)| (name.clone(), *pair)).collect();
-    let levels = simulation.priorities.iter().rev().map(|(level, pair)| (level.as_str().to_owned(), *pair));
-    let actions = simulation.actions.iter().map(|(action, pair)| ((*action).to_owned(), *pair));
-    let mut groups = vec![
-        ("priority", levels.collect()),
-        ("action", actions.collect()),
-        ("queue", named(&simulation.queues)),
-        ("flag", named(&simulation.flags)),
-    ];
-    groups.retain(|(_, rows): &(_, Vec<_>)| !rows.is_empty());
-    groups
-}
-
 fn counts(simulation: &Simulation) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(["", "", "before", "after", "change"]);
@@ -248,15 +210,6 @@ fn counts(simulation: &Simulation) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.to_string()
-}
-
-/// `+3`, `-3`, or nothing.
-pub fn change(pair: Pair) -> String {
-    match pair.after.cmp(&pair.before) {
-        std::cmp::Ordering::Equal => String::new(),
-        std::cmp::Ordering::Greater => format!("+{}", pair.after - pair.before),
-        std::cmp::Ordering::Less => format!("-{}", pair.before - pair.after),
-    }
 }
 
 fn hours(simulation: &Simulation, time_zone: &str) -> String {

@@ -102,6 +102,14 @@
     }
   });
 
+  // A policy from a file: its text goes into the field.
+  for (const file of document.querySelectorAll("input[type=file][data-into]")) {
+    file.addEventListener("change", async () => {
+      const into = document.getElementById(file.dataset.into);
+      if (into && file.files[0]) into.value = await file.files[0].text();
+    });
+  }
+
   // What was just done is said once: loading the page again does not repeat it.
   if (document.querySelector("[data-told]")) {
     const address = new URL(window.location.href);

@@ -37,3 +37,28 @@ pub(super) fn columns(label: &str, values: &[u64], most: u64) -> Markup {
         }
     }
 }
+
+/// Two bars, one below the other: before and after, as wide as their share of `most`.
+pub(super) fn pair(before: u64, after: u64, most: u64) -> Markup {
+    let wide = |value: u64| (value * 100).div_ceil(most.max(1));
+    html! {
+        svg class="pair-chart" viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true" {
+            rect class="before" x="0" y="0" width=(wide(before)) height="7" {}
+            rect class="after" x="0" y="9" width=(wide(after)) height="7" {}
+        }
+    }
+}
+
+/// Two columns at each place: before and after.
+pub(super) fn pairs(label: &str, before: &[u64], after: &[u64]) -> Markup {
+    let most = before.iter().chain(after).copied().max().unwrap_or(0).max(1);
+    let tall = |value: u64| (value * 100).div_ceil(most);
+    html! {
+        svg class="columns-chart" viewBox=(format!("0 0 {} 100", before.len() * 10)) role="img" aria-label=(label) preserveAspectRatio="none" {
+            @for (at, (before, after)) in before.iter().zip(after).enumerate() {
+                rect class="before" x=(at * 10 + 1) y=(100 - tall(*before)) width="4" height=(tall(*before)) {}
+                rect class="after" x=(at * 10 + 5) y=(100 - tall(*after)) width="4" height=(tall(*after)) {}
+            }
+        }
+    }
+}

@@ -10,8 +10,10 @@ pub(super) mod marks;
 pub(super) mod operations;
 pub(super) mod parked;
 pub(super) mod parts;
+pub(super) mod policy;
 pub(super) mod queue;
 pub(super) mod sign_in;
+pub(super) mod simulation;
 
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
@@ -66,6 +68,7 @@ fn who(words: &Words, viewer: &Viewer) -> Markup {
         nav class="who" aria-label=(words.account) {
             span class="me" { span class="quiet" { (words.signed_in_as) " " } strong { (viewer.account) } " " span class="chip" { (viewer.role.as_str()) } }
             a href="/maps" { (words.language.maps().title) }
+            a href="/policy" { (words.language.policy().title) }
             @if viewer.role >= Role::Operator { a href="/operations" { (words.language.operations().title) } }
             @if viewer.role == Role::Admin { a href="/access" { (words.access_short) } }
             button type="button" class="plain" data-key="?" aria-haspopup="dialog" { (words.keys) " " kbd { "?" } }

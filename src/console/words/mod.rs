@@ -5,6 +5,7 @@ mod en;
 mod it;
 mod maps;
 mod operations;
+mod policy;
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
@@ -47,6 +48,14 @@ impl Language {
         match self {
             Self::En => &maps::EN,
             Self::It => &maps::IT,
+        }
+    }
+
+    /// Its texts about the policy.
+    pub fn policy(self) -> &'static policy::Words {
+        match self {
+            Self::En => &policy::EN,
+            Self::It => &policy::IT,
         }
     }
 

@@ -61,6 +61,8 @@ impl Outcome {
 pub struct Change {
     /// The message.
     pub message_id: String,
+    /// The conversation it belongs to.
+    pub conversation_id: String,
     /// Its decision.
     pub decision_id: uuid::Uuid,
     /// How it came.
@@ -96,6 +98,7 @@ impl Change {
         let text = interaction.filter(|_| size > 0).map(|interaction| first_words(&interaction.document()));
         Self {
             message_id: decision.message_id.clone(),
+            conversation_id: decision.conversation_id.clone(),
             decision_id: decision.decision_id,
             channel: decision.channel,
             sent_at: facts.sent_at,

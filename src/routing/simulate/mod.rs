@@ -2,6 +2,7 @@
 //! difference between them shows. What is kept does not grow with the number of decisions.
 
 mod change;
+pub mod summary;
 #[cfg(test)]
 mod tests;
 

@@ -20,7 +20,7 @@ use crate::routing::Decision;
 pub use account::{Account, Role, Session};
 pub use filter::{Cursor, Filter, LOOKED_THROUGH, Page, Sorting};
 pub use maps::{Judged, MapsStore, Risk};
-pub use operations::{LAGS, Operated, Operation, OperationsStore, Pace};
+pub use operations::{LAGS, Operated, Operation, OperationsStore, Pace, PolicyUse};
 pub use review::{Item, Status};
 pub(in crate::store) use review::{Projection, project};
 pub use token::{Scope, Token};

@@ -2,13 +2,14 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::review::time;
 use crate::store::attendance::attendance;
 use crate::store::link::Param::{Int, Text};
 use crate::store::link::{Database, cells};
-use crate::store::sql::SqlStore;
+use crate::store::sql::{SqlStore, parsed};
 use crate::store::{Attendance, Store, StoreError};
 
 /// Upper bounds of the classes of [`Pace`], milliseconds from sent to decided; one more class is over the last.
@@ -68,6 +69,19 @@ pub struct Operation {
     pub target: String,
 }
 
+/// A policy by which decisions were made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyUse {
+    /// Its id, as decisions carry it.
+    pub policy: String,
+    /// When the first of them was decided.
+    pub first: DateTime<Utc>,
+    /// When the last was.
+    pub last: DateTime<Utc>,
+    /// How many.
+    pub count: u64,
+}
+
 /// What the pages about the workers need.
 #[async_trait]
 pub trait OperationsStore: Store {
@@ -77,6 +91,10 @@ pub trait OperationsStore: Store {
 
     /// Who attends, with their teams, by name. A dead worker's line may be there; its beat stands still.
     async fn attending(&self) -> Result<Vec<(String, Attendance)>, StoreError>;
+
+    /// By which policies the latest decisions, at most so many, were made; the one of the latest first. Corrections do not
+    /// count: they keep the policy of the decision they go back to.
+    async fn policies(&self, latest: u32) -> Result<Vec<PolicyUse>, StoreError>;
 
     /// Keeps what is about to be done.
     async fn operate(&self, operation: &Operation) -> Result<(), StoreError>;
@@ -114,6 +132,21 @@ impl<D: Database> OperationsStore for SqlStore<D> {
             .collect()
     }
 
+    async fn policies(&self, latest: u32) -> Result<Vec<PolicyUse>, StoreError> {
+        let sql = "SELECT i.decided_at, d.decision FROM inbox i JOIN decisions d ON d.decision_id = i.decision_id \
+            ORDER BY i.decided_at DESC LIMIT $1";
+        let mut used: Vec<PolicyUse> = Vec::new();
+        for row in self.read(sql, &[Int(latest.into())]).await? {
+            let [at, decision] = cells(row)?;
+            let (at, Versioned { versions }) = (time(&at)?, parsed(decision)?);
+            match used.iter_mut().find(|used| used.policy == versions.policy) {
+                Some(used) => (used.first, used.count) = (at, used.count + 1),
+                None => used.push(PolicyUse { policy: versions.policy, first: at, last: at, count: 1 }),
+            }
+        }
+        Ok(used)
+    }
+
     async fn operate(&self, operation: &Operation) -> Result<(), StoreError> {
         let id = Uuid::new_v4().to_string();
         let Operation { at, account, act, target } = operation;
@@ -136,6 +169,17 @@ impl<D: Database> OperationsStore for SqlStore<D> {
             })
             .collect()
     }
+}
+
+/// What is read of a decision.
+#[derive(Deserialize)]
+struct Versioned {
+    versions: PolicyVersion,
+}
+
+#[derive(Deserialize)]
+struct PolicyVersion {
+    policy: String,
 }
 
 /// Counted in the database: the answer has at most sixty times twelve rows for an hour, however busy.

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use smista::config::{self, Config};
 use smista::console::{Console, password, routes};
+use smista::routing::testing;
 use smista::routing::{Decision, Policy, PolicyHandle};
 use smista::store::console::{Account, ConsoleStore, Expired, Role};
 use smista::store::{self, Committed, Effect, OutboxMessage};
@@ -54,7 +55,9 @@ impl Desk {
         let store = store::open_console(&config.store).await.unwrap();
         let stop = CancellationToken::new();
         let policy = PolicyHandle::new(Policy::embedded_default().unwrap());
-        let console = Console::new(Arc::clone(&store), config.console, broker, policy, stop.clone());
+        let tests =
+            testing::EMBEDDED.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
+        let console = Console::new(Arc::clone(&store), config.console, broker, policy, tests, stop.clone());
         Self { store, console, stop, _folder: folder }
     }
 

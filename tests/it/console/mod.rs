@@ -6,4 +6,5 @@ mod doors;
 mod maps;
 mod operations;
 mod pages;
+mod policy;
 mod queue;
