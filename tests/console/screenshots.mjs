@@ -33,6 +33,20 @@ const shots = [
   ],
   ["operations", wide, "en", async (one) => one.goto(`${desk.base}/operations`), "operator"],
   ["parked", { ...wide, colorScheme: "dark" }, "it", async (one) => one.goto(`${desk.base}/parked`), "operator"],
+  [
+    "policy",
+    { viewport: { width: 1280, height: 1000 } },
+    "en",
+    async (one) => {
+      await one.goto(`${desk.base}/policy`);
+      await one.locator("details.try summary").click();
+      const text = await one.inputValue("#policy-text");
+      await one.fill("#policy-text", `${text}\n[[rules]]\nname = "upset"\nwhen = 'upset'\npriority = "urgent"\nreason = "Upset"\n`);
+      await one.getByRole("button", { name: "Simulate" }).click();
+      await one.getByRole("heading", { name: "Biggest changes" }).waitFor();
+    },
+    "operator",
+  ],
   ["phone", phone, "en"],
 ];
 
