@@ -47,6 +47,12 @@ pub enum Page {
     Access,
     /// The journey map.
     Map,
+    /// What messages are about over time.
+    Topics,
+    /// Who may leave.
+    Churn,
+    /// How often the model was right.
+    Agreement,
     /// A customer's timeline.
     Timeline,
     /// How the workers do.
@@ -100,6 +106,9 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/language", Page::Language, Some(Role::Viewer)),
     route(Method::GET, "/access", Page::Access, Some(Role::Admin)),
     route(Method::GET, "/maps", Page::Map, Some(Role::Viewer)),
+    route(Method::GET, "/maps/topics", Page::Topics, Some(Role::Viewer)),
+    route(Method::GET, "/maps/churn", Page::Churn, Some(Role::Viewer)),
+    route(Method::GET, "/maps/agreement", Page::Agreement, Some(Role::Viewer)),
     route(Method::GET, "/operations", Page::Operations, Some(Role::Operator)),
     route(Method::GET, "/parked", Page::ParkedList, Some(Role::Operator)),
     route(Method::GET, "/parked/{id}", Page::Parked, Some(Role::Operator)),
@@ -143,6 +152,9 @@ fn handler(page: Page) -> MethodRouter<Arc<Console>> {
         Page::Language => post(sign_in::language),
         Page::Access => get(access::page),
         Page::Map => get(maps::page),
+        Page::Topics => get(maps::lists::topics),
+        Page::Churn => get(maps::lists::churn),
+        Page::Agreement => get(maps::lists::agreement),
         Page::Timeline => get(maps::timeline::page),
         Page::Operations => get(operator::page),
         Page::ParkedList => get(operator::parked),

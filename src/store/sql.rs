@@ -412,7 +412,7 @@ impl<D: Database> Store for SqlStore<D> {
     async fn spikes(&self, since: DateTime<Utc>) -> Result<Vec<Spike>, StoreError> {
         self.within(async {
             let mut link = self.database.read().await?;
-            let spikes = topics::list(&mut *link, since, i64::MAX).await?;
+            let spikes = topics::list(&mut *link, since, None, i64::MAX).await?;
             link.abandon().await?;
             Ok(spikes)
         })

@@ -85,7 +85,7 @@ const PAST: &str = "SELECT hour, messages FROM topic_hours WHERE topic = $1 AND 
 const BEGUN: &str = "SELECT MIN(hour) FROM topic_hours WHERE hour >= $1";
 
 const SPIKES: &str = "SELECT event_id, topic, hour, raised_at, expected FROM topic_spikes \
-    WHERE hour >= $1 ORDER BY hour DESC, raised_at DESC, topic LIMIT $2";
+    WHERE hour >= $1 AND hour < $2 ORDER BY hour DESC, raised_at DESC, topic LIMIT $3";
 
 const EXAMPLES_OF: &str = "SELECT d.interaction FROM topic_examples e \
     JOIN inbox i ON i.message_id = e.message_id JOIN decisions d ON d.decision_id = i.decision_id WHERE e.event_id = $1 ORDER BY e.place";
@@ -230,14 +230,17 @@ pub(super) async fn past(
     Ok(Past { begun: begun.int().ok(), counts: counts.collect::<Result<_, StoreError>>()? })
 }
 
-/// The latest so many since then.
+/// The latest so many of a span.
 pub(super) async fn list(
     link: &mut dyn Link,
     since: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
     limit: i64,
 ) -> Result<Vec<Spike>, StoreError> {
     let mut spikes = Vec::new();
-    for row in link.rows(SPIKES, &[Int(hour_of(since)), Int(limit)]).await? {
+    for row in
+        link.rows(SPIKES, &[Int(hour_of(since)), Int(until.map_or(i64::MAX, hour_of)), Int(limit)]).await?
+    {
         let [id, topic, hour, raised_at, expected] = cells(row)?;
         let (id, topic, hour) = (id.text()?, Topic::from_key(topic.text()?), hour.int()?);
         let Past { counts, .. } = past(link, &topic, hour + 1 - SHOWN, hour + 1).await?;

@@ -204,6 +204,24 @@ test("a conversation leads to its customer's timeline", async () => {
   await one.getByRole("heading", { name: "Transcript" }).waitFor();
 });
 
+test("who may leave, topics and agreement are told", async () => {
+  const one = await open("supervisor");
+  await one.locator("[data-row]").last().click();
+  await pressed(one, "y", "Confirmed");
+  await one.getByRole("link", { name: "Maps" }).click();
+  await one.getByRole("link", { name: "Agreement" }).click();
+  await one.getByRole("heading", { name: "By the intent that was decided" }).waitFor();
+  assert.ok((await one.locator("tbody tr").count()) > 2);
+  await one.getByRole("link", { name: "Topics" }).click();
+  await one.getByRole("heading", { name: "What rose" }).waitFor();
+  await one.getByRole("link", { name: "May leave" }).click();
+  await one.locator("tbody tr").first().waitFor();
+  const levels = await one.locator("tbody .badge").allTextContents();
+  assert.deepEqual(levels, [...levels].sort(), "high before medium");
+  await one.locator("tbody tr td a").first().click();
+  await one.getByRole("heading", { name: /^Timeline of/ }).waitFor();
+});
+
 test("an operator sees how the workers do", async () => {
   const one = await open("operator");
   await desk.write("Where is my parcel?");
@@ -332,7 +350,10 @@ for (const [name, options] of looks) {
     await one.waitForURL(/\/timeline$/);
     for (const box of await one.locator("main summary").all()) await box.click();
     await fine("timeline");
-    for (const path of ["/maps?since=2026-05-01&until=2026-06-01", "/maps?since=2026-05-01&until=2026-06-01&by=sentiment", "/maps?since=2026-05-01&until=2026-06-01&by=repeat_rate", "/maps?until=2020-01-01", "/operations", "/parked", "/policy"]) {
+    const days = "since=2026-05-01&until=2026-06-01";
+    const maps = [`/maps?${days}`, `/maps?${days}&by=sentiment`, `/maps?${days}&by=repeat_rate`, "/maps?until=2020-01-01"];
+    const lists = ["/maps/topics", "/maps/topics?day=2026-05-12", "/maps/churn", "/maps/agreement"];
+    for (const path of [...maps, ...lists, "/operations", "/parked", "/policy"]) {
       await one.goto(desk.base + path);
       for (const box of await one.locator("main summary").all()) await box.click();
       await fine(path);

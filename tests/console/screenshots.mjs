@@ -24,11 +24,7 @@ const shots = [
     "timeline",
     wide,
     "en",
-    async (one) => {
-      await one.locator("[data-row]", { hasText: "thermostat" }).first().click();
-      await one.locator(".decision a[href$='/timeline']").click();
-      await one.locator(".timeline").waitFor();
-    },
+    async (one) => one.goto(`${desk.base}/conversation/k9/timeline`),
     "viewer",
   ],
   ["operations", wide, "en", async (one) => one.goto(`${desk.base}/operations`), "operator"],

@@ -14,7 +14,7 @@
     return relative.format(Math.trunc(seconds / size), unit);
   };
   const times = () => {
-    for (const time of document.querySelectorAll("time[datetime]")) {
+    for (const time of document.querySelectorAll("time[datetime]:not([data-exact])")) {
       const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
       time.textContent = tell(seconds);
       const due = "due" in time.dataset && time.closest(".due");

@@ -1,6 +1,8 @@
 //! The journey map for people and programs: which span and filter is asked for, and the map itself, folded anew at most once a
 //! minute and of at most [`MOST`] messages.
 
+pub(super) mod agreement;
+pub(super) mod lists;
 pub(super) mod timeline;
 
 use std::sync::Arc;

@@ -11,6 +11,12 @@ pub(super) fn time(at: DateTime<Utc>) -> Markup {
     html! { time datetime=(at.to_rfc3339_opts(SecondsFormat::Secs, true)) title=(exact) { (at.format("%-d %b %H:%M")) } }
 }
 
+/// A time that stays as it is: where several are compared, how long ago says less.
+pub(super) fn exact(at: DateTime<Utc>) -> Markup {
+    let exact = at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+    html! { time data-exact datetime=(at.to_rfc3339_opts(SecondsFormat::Secs, true)) title=(exact) { (at.format("%Y-%m-%d %H:%M")) } }
+}
+
 /// When an answer is due, counted down by the script.
 pub(super) fn due(words: &Words, at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Markup {
     let Some(at) = at else { return html! { span class="quiet" { (words.no_due) } } };

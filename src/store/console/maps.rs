@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::review::time;
 use crate::journey::model::RiskLevel;
+use crate::journey::spikes::hour_of;
 use crate::routing::Decision;
 use crate::store::link::Param::{Int, Text};
 use crate::store::link::{Database, cells};
@@ -55,11 +56,21 @@ pub trait MapsStore: Store {
     /// Those who may leave, the likeliest first, then whoever wrote last.
     async fn risks(&self, limit: u32) -> Result<Vec<Risk>, StoreError>;
 
-    /// How many messages had each intent on each day (days since 1970, UTC) from `since` on.
-    async fn intents_by_day(&self, since: DateTime<Utc>) -> Result<Vec<(String, i64, u64)>, StoreError>;
+    /// How many messages had each intent on each day (days since 1970, UTC) from `since` up to `until`, in order of intent
+    /// and day.
+    async fn intents_by_day(
+        &self,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<(String, i64, u64)>, StoreError>;
 
-    /// Topics that went over their bar since then, the latest first.
-    async fn latest_spikes(&self, since: DateTime<Utc>, limit: u32) -> Result<Vec<Spike>, StoreError>;
+    /// Topics that went over their bar from `since` up to `until`, the latest first.
+    async fn latest_spikes(
+        &self,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Spike>, StoreError>;
 
     /// What supervisors said since then, the latest first, once per message.
     async fn judged(&self, since: DateTime<Utc>, limit: u32) -> Result<Vec<Judged>, StoreError>;
@@ -79,7 +90,7 @@ const RISKS: &str = "SELECT r.customer, r.conversation_id, d.decision \
 
 /// There are about forty intents and an hour each: phrases, of which there is no end, are left out.
 const INTENTS: &str = "SELECT topic, hour / 24, CAST(SUM(messages) AS BIGINT) FROM topic_hours \
-    WHERE substr(topic, 1, 7) = 'intent:' AND hour >= $1 GROUP BY topic, hour / 24 ORDER BY topic, hour / 24";
+    WHERE substr(topic, 1, 7) = 'intent:' AND hour >= $1 AND hour < $2 GROUP BY topic, hour / 24 ORDER BY topic, hour / 24";
 
 const JUDGED: &str = "SELECT c.correction, d.decision FROM corrections c \
     JOIN inbox i ON i.message_id = c.message_id JOIN decisions d ON d.decision_id = i.decision_id \
@@ -125,8 +136,12 @@ impl<D: Database> MapsStore for SqlStore<D> {
             .collect()
     }
 
-    async fn intents_by_day(&self, since: DateTime<Utc>) -> Result<Vec<(String, i64, u64)>, StoreError> {
-        let rows = self.read(INTENTS, &[Int(since.timestamp().div_euclid(3_600))]).await?;
+    async fn intents_by_day(
+        &self,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<(String, i64, u64)>, StoreError> {
+        let rows = self.read(INTENTS, &[Int(hour_of(since)), Int(hour_of(until))]).await?;
         rows.into_iter()
             .map(|row| {
                 let [topic, day, count] = cells(row)?;
@@ -137,10 +152,15 @@ impl<D: Database> MapsStore for SqlStore<D> {
             .collect()
     }
 
-    async fn latest_spikes(&self, since: DateTime<Utc>, limit: u32) -> Result<Vec<Spike>, StoreError> {
+    async fn latest_spikes(
+        &self,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Spike>, StoreError> {
         self.within(async {
             let mut link = self.database.read().await?;
-            let spikes = topics::list(&mut *link, since, limit.into()).await?;
+            let spikes = topics::list(&mut *link, since, Some(until), limit.into()).await?;
             link.abandon().await?;
             Ok(spikes)
         })

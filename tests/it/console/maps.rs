@@ -3,10 +3,16 @@
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
 use serde_json::Value;
+use smista::config::Config;
 use smista::console::{api, password};
-use smista::store::console::{Role, Scope, Seen, Token};
+use smista::journey::model::RiskLevel;
+use smista::journey::spikes::{Bar, Topic, hour_of};
+use smista::store::console::{ConsoleStore, Role, Scope, Seen, Token};
+use smista::store::{self, Correction, Counted};
+use uuid::Uuid;
 
-use super::desk::{Desk, Said, request};
+use super::desk::{self, Desk, Said, request};
+use crate::support::{fresh_database, postgres_url};
 
 async fn call(desk: &Desk, name: &str, path: &str) -> (StatusCode, Value) {
     let secret = format!("{}{}", api::PREFIX, password::token());
@@ -144,4 +150,123 @@ async fn a_timeline_goes_across_conversations_and_is_written_down() {
     assert!(access.contains("k1 · timeline of the customer"), "{access}");
     assert_eq!(desk.get("/conversation/none/timeline", Some(&viewer)).await.status, StatusCode::NOT_FOUND);
     assert_eq!(desk.store.accesses(10).await.unwrap().len(), 2, "nothing was seen of it");
+}
+
+/// Those who may leave, topics, a rise, and what was said of two messages.
+async fn goes_on(store: &dyn ConsoleStore) {
+    let now = Utc::now();
+    let counted = |name: &str, needed| Counted {
+        topic: if name == "router" { Topic::phrase(name) } else { Topic::intent(name) },
+        hour: hour_of(now),
+        bar: Some(Bar { needed, expected: 0.5 }),
+    };
+    for (customer, risks, topics) in [
+        ("c1", vec!["medium"], vec![counted("complaint", 99), counted("technical.outage", 1)]),
+        ("c2", vec!["medium", "high"], vec![counted("complaint", 99)]),
+        ("c3", vec!["high", "low"], vec![counted("router", 99)]),
+        ("c4", vec!["low"], vec![]),
+    ] {
+        for (turn, risk) in (1..).zip(risks) {
+            let mut said = Said::flagged(&format!("k-{customer}"), "<b>router</b> spento");
+            (said.customer, said.risk) = (customer.to_owned(), risk);
+            said.at = now - TimeDelta::minutes(10 - turn);
+            said.topics = if turn == 1 { topics.clone() } else { Vec::new() };
+            desk::decide(store, &said).await;
+        }
+    }
+    for (customer, intents) in [("c1", None), ("c2", Some(vec!["praise".to_owned()]))] {
+        let reviewed = store.conversation(&format!("k-{customer}")).await.unwrap().unwrap();
+        for minutes in [2, 1] {
+            let correction = Correction {
+                correction_id: Uuid::new_v4(),
+                message_id: reviewed.messages[0].1.message_id.clone(),
+                corrected_at: now - TimeDelta::minutes(minutes),
+                corrected_by: "ada".to_owned(),
+                sentiment: None,
+                intents: intents.clone(),
+                stage: None,
+                priority: None,
+                queue: None,
+                note: None,
+            };
+            assert!(store.correct(correction).await.unwrap());
+        }
+    }
+}
+
+async fn what_goes_on(store: &dyn ConsoleStore) {
+    goes_on(store).await;
+    let (since, until) = (Utc::now() - TimeDelta::days(2), Utc::now() + TimeDelta::hours(2));
+    let risks = store.risks(10).await.unwrap();
+    let told: Vec<_> = risks.iter().map(|risk| (risk.customer.as_str(), risk.level)).collect();
+    assert_eq!(told, [("c2", RiskLevel::High), ("c1", RiskLevel::Medium)], "the latest message counts");
+    assert_eq!((risks[0].conversation_id.as_str(), risks[0].experience), ("k-c2", 60));
+    assert_eq!(store.risks(1).await.unwrap().len(), 1);
+    let intents = store.intents_by_day(since, until).await.unwrap();
+    let told: Vec<_> = intents.iter().map(|(intent, _, count)| (intent.as_str(), *count)).collect();
+    assert_eq!(told, [("complaint", 2), ("technical.outage", 1)], "and no phrase");
+    assert_eq!(store.intents_by_day(since - TimeDelta::days(2), since).await.unwrap(), []);
+    let spikes = store.latest_spikes(since, until, 5).await.unwrap();
+    assert_eq!((spikes.len(), spikes[0].topic.name(), spikes[0].count), (1, "technical.outage", 1));
+    assert!(store.latest_spikes(since, until, 0).await.unwrap().is_empty());
+    assert!(store.latest_spikes(since - TimeDelta::days(2), since, 5).await.unwrap().is_empty());
+    let judged = store.judged(since, 10).await.unwrap();
+    assert_eq!(judged.len(), 2, "each message once: {judged:?}");
+    assert!(judged.iter().all(|one| one.correction.message_id == one.decision.message_id));
+    assert_eq!(store.judged(since, 1).await.unwrap().len(), 1);
+    assert_eq!(store.judged(until, 10).await.unwrap(), []);
+    assert_eq!(store.customer_of("k-c1").await.unwrap().as_deref(), Some("c1"));
+    assert_eq!(store.customer_of("none").await.unwrap(), None);
+    let begins = store.map_begins(since, until, 2).await.unwrap().expect("there are six");
+    assert_eq!(store.map_rows(begins, until, None, 10).await.unwrap().len(), 2);
+    // A risk goes with its message, and that stays until the event of the rise is out.
+    let unsent: Vec<String> = store.unsent(until, 10).await.unwrap().into_iter().map(|row| row.id).collect();
+    store.mark_sent(&unsent, Utc::now()).await.unwrap();
+    store.purge(until).await.unwrap();
+    assert!(store.risks(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_goes_on_on_sqlite() {
+    what_goes_on(&*Desk::new().await.store).await;
+}
+
+#[tokio::test]
+async fn what_goes_on_on_postgres() {
+    let Some(url) = postgres_url() else { return };
+    let mut config = Config::load(None).unwrap().store;
+    config.url = fresh_database(&url).await;
+    what_goes_on(&*store::open_console(&config).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn topics_churn_and_agreement_are_tables() {
+    let desk = Desk::new().await;
+    let viewer = desk.session(Role::Viewer).await;
+    for (path, told) in [
+        ("/maps/topics", "Nothing was counted in these days"),
+        ("/maps/churn", "Nobody is about to leave"),
+        ("/maps/agreement", "Nobody has confirmed or corrected anything"),
+    ] {
+        let page = desk.get(path, Some(&viewer)).await;
+        assert!(page.status == StatusCode::OK && page.body.contains(told), "{path}: {}", page.body);
+    }
+    let page = desk.get("/maps/topics?day=soon", Some(&viewer)).await;
+    assert!(page.status == StatusCode::BAD_REQUEST && page.body.contains("role=\"alert\""), "{}", page.body);
+
+    goes_on(&*desk.store).await;
+    let page = desk.get("/maps/topics", Some(&viewer)).await.body;
+    assert!(page.contains("<td class=\"much-4\"><span>2</span></td>"), "{page}");
+    assert!(page.contains("<h3>technical.outage ") && page.contains("<strong>1</strong>"), "{page}");
+    let past = desk.get("/maps/topics?day=2020-01-01", Some(&viewer)).await.body;
+    assert!(past.contains("Nothing was counted in these days"));
+    let page = desk.get("/maps/churn", Some(&viewer)).await.body;
+    let (high, medium) =
+        (page.find("/conversation/k%2Dc2/timeline"), page.find("/conversation/k%2Dc1/timeline"));
+    assert!(high.is_some() && high < medium && !page.contains("c3"), "{page}");
+    assert!(page.contains("<span class=\"chip\">says so</span>"), "{page}");
+    let page = desk.get("/maps/agreement", Some(&viewer)).await.body;
+    // Two were judged, one confirmed, one intent corrected; two are too few for a share.
+    let row = "<td>2</td><td>1</td><td>1</td><td>–</td><td>–</td>";
+    assert!(page.contains(&format!("<th scope=\"row\">complaint</th>{row}")), "{page}");
 }

@@ -184,7 +184,7 @@ fn cell(
     let inside = at_stage.is_some() && at_channel.is_some();
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     let shade = value.filter(|_| inside).map(|value| measure.shade(value, most as f64));
-    let class = shade.map_or_else(|| "sum".to_owned(), |(tone, step)| class(tone, step));
+    let class = shade.map_or_else(|| "sum".to_owned(), class);
     let query = QueueQuery {
         stage: at_stage.unwrap_or_default().to_owned(),
         channel: at_channel.map_or("", Channel::as_str).to_owned(),
@@ -201,7 +201,8 @@ fn cell(
     }
 }
 
-fn class(tone: Tone, step: u8) -> String {
+/// The class of a colour and its step.
+pub(super) fn class((tone, step): (Tone, u8)) -> String {
     let tone = match tone {
         Tone::Much => "much",
         Tone::Good => "good",
@@ -258,7 +259,7 @@ fn legend(words: &Words, seen: &Seen, measure: Measure) -> Markup {
     });
     html! {
         ul class="legend" aria-label=(own.legend) {
-            @for (tone, step) in steps { @if let Some(text) = text(tone, step) { li class=(class(tone, step)) { (text) } } }
+            @for (tone, step) in steps { @if let Some(text) = text(tone, step) { li class=(class((tone, step))) { (text) } } }
         }
     }
 }

@@ -56,7 +56,7 @@ fn standing(words: &Words, timeline: &Timeline) -> Markup {
             div { dt { (own.contacts) } dd { (timeline.contacts) @if !channels.is_empty() { ": " (channels.join(" · ")) } } }
             div { dt { (own.open_goals) } dd {
                 @if timeline.open_goals.is_empty() { span class="quiet" { (own.no_open_goals) } }
-                @for goal in &timeline.open_goals { span class="block" { (goal.intent) " " span class="quiet" { (own.open_since) " " (parts::time(goal.since)) } } }
+                @for goal in &timeline.open_goals { span class="block" { (goal.intent) " " span class="quiet" { (own.open_since) " " (parts::exact(goal.since)) } } }
             } }
         }
     }
@@ -83,7 +83,7 @@ fn curve(words: &Words, timeline: &Timeline) -> Markup {
                 thead { tr { th { (words.at) } th { (words.channel) } th { (words.stage) } th { (words.sentiment) } th { (words.score) } th { (own.effort) } th { (words.experience) } } }
                 tbody { @for moment in contacts {
                     tr {
-                        td { (parts::time(moment.at)) }
+                        td { (parts::exact(moment.at)) }
                         td { (words.label(moment.channel.as_str())) }
                         td { (moment.stage.map_or(own.no_stage, |stage| words.label(stage.as_str()))) }
                         td { (words.label(moment.sentiment.as_str())) }
@@ -113,8 +113,8 @@ fn goals(words: &Words, timeline: &Timeline) -> Markup {
                 thead { tr { th { (own.goal) } th { (own.opened) } th { (own.closed) } th { (own.how) } } }
                 tbody { @for goal in &timeline.goals {
                     tr {
-                        td { (goal.intent) } td { (parts::time(goal.opened_at)) }
-                        td { @if let Some(at) = goal.closed_at { (parts::time(at)) } @else { span class="chip" { (own.goal_open) } } }
+                        td { (goal.intent) } td { (parts::exact(goal.opened_at)) }
+                        td { @if let Some(at) = goal.closed_at { (parts::exact(at)) } @else { span class="chip" { (own.goal_open) } } }
                         td { (goal.how.map_or("", how)) }
                     }
                 } }
@@ -133,8 +133,8 @@ fn promises(words: &Words, timeline: &Timeline) -> Markup {
         ul class="notes" { @for promise in &timeline.promises {
             li {
                 q { (promise.text) } " " span class="quiet" {
-                    (parts::time(promise.at))
-                    @if let Some(due) = promise.due { " · " (own.due) " " (parts::time(due)) }
+                    (parts::exact(promise.at))
+                    @if let Some(due) = promise.due { " · " (own.due) " " (parts::exact(due)) }
                     " · "
                 } (if promise.kept { words.kept } else { words.not_kept })
             }
@@ -154,7 +154,7 @@ fn moments(words: &Words, conversation: &str, timeline: &Timeline) -> Markup {
             };
             li class=(class) {
                 p class="line" {
-                    (parts::time(moment.at)) strong { (who) } span class="chip" { (words.label(moment.channel.as_str())) }
+                    (parts::exact(moment.at)) strong { (who) } span class="chip" { (words.label(moment.channel.as_str())) }
                     a href=(address(&moment.conversation_id)) aria-current=[(moment.conversation_id == conversation).then_some("true")] { (moment.conversation_id) }
                 }
                 p class="own-words" { (moment.summary) }
