@@ -83,12 +83,12 @@ texts! {
     in_the_hour: "messages in the hour; to be expected were", "messaggi nell'ora; se ne attendevano";
     hours: "Messages in each of the 24 hours up to that one", "Messaggi in ciascuna delle 24 ore fino a quella";
     churn: "May leave", "A rischio di abbandono";
-    churn_how: "As of each customer's latest message. The likeliest first, then whoever wrote last.", "Secondo l'ultimo messaggio di ogni cliente. Prima i più probabili, poi chi ha scritto per ultimo.";
+    churn_how: "As of each customer's latest message. The likeliest first, then the latest decided.", "Secondo l'ultimo messaggio di ogni cliente. Prima i più probabili, poi le decisioni più recenti.";
     churn_cut: "There are more; these are the first", "Ce ne sono altri; questi sono i primi";
     no_churn: "Nobody is about to leave", "Nessuno sta per lasciare";
     no_churn_why: "As far as the latest messages tell. What was decided before there was this list comes in by smista console index.", "Per quanto dicono gli ultimi messaggi. Ciò che è stato deciso prima che ci fosse questo elenco vi entra con smista console index.";
     reasons: "Reasons", "Motivi";
-    wrote_last: "Latest message", "Ultimo messaggio";
+    decided_last: "Latest decision", "Ultima decisione";
     agreement: "Agreement", "Accordo";
     agreement_how: "weeks, by when a supervisor said so; each message once, with the latest that was said of it. Supervisors look at what is flagged or escalated, so this is no measure of all decisions.", "settimane, secondo quando un supervisore si è espresso; ogni messaggio una volta, con l'ultima cosa detta. I supervisori guardano ciò che è segnalato o urgente: non è una misura di tutte le decisioni.";
     agreement_cut: "More was said than is counted here. These are the latest", "È stato detto più di quanto qui si conti. Questi sono gli ultimi";

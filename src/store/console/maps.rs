@@ -53,7 +53,7 @@ pub trait MapsStore: Store {
     /// Whose a conversation is today, if there is such a conversation.
     async fn customer_of(&self, conversation: &str) -> Result<Option<String>, StoreError>;
 
-    /// Those who may leave, the likeliest first, then whoever wrote last.
+    /// Those who may leave, the likeliest first, then the latest decided.
     async fn risks(&self, limit: u32) -> Result<Vec<Risk>, StoreError>;
 
     /// How many messages had each intent on each day (days since 1970, UTC) from `since` up to `until`, in order of intent

@@ -107,7 +107,7 @@ pub(in crate::console) fn churn(words: &Words, viewer: &Viewer, risks: &[Risk], 
                 div class="empty" { p class="big" aria-hidden="true" { "✓" } h2 { (own.no_churn) } p { (own.no_churn_why) } }
             } @else {
                 div class="scroll" tabindex="0" role="region" aria-label=(own.churn) { table {
-                    thead { tr { th { (words.customer) } th { (words.churn) } th { (own.reasons) } th { (words.experience) } th { (own.wrote_last) } th { (words.conversation) } } }
+                    thead { tr { th { (words.customer) } th { (words.churn) } th { (own.reasons) } th { (words.experience) } th { (own.decided_last) } th { (words.conversation) } } }
                     tbody { @for risk in risks {
                         @let conversation = format!("/conversation/{}", encoded(&risk.conversation_id));
                         @let (level, class) = match risk.level {
