@@ -114,6 +114,8 @@ fn blocking_analyzer(config: &Config) -> anyhow::Result<Arc<Analyzer>> {
     let settings = EngineSettings {
         batch_tokens: config.engine.batch_tokens,
         batch_wait: Duration::from_millis(config.engine.batch_wait_ms),
+        // The lexicon answers faster than anything is looked up.
+        cache: if config.engine.kind == EngineKind::Scripted { 0 } else { config.engine.cache },
         ..EngineSettings::default()
     };
     let (model, build) = model(config)?;

@@ -136,6 +136,8 @@ pub struct Engine {
     pub batch_tokens: usize,
     /// How long a lone message waits for company, milliseconds.
     pub batch_wait_ms: u64,
+    /// Answers kept for texts of up to 64 tokens that come again word for word; 0 keeps none.
+    pub cache: usize,
     /// What to do while the engine fails: `hold` the messages or decide from `cues` alone, marked degraded.
     pub on_failure: OnEngineFailure,
     /// Which decisions say what words carried their labels.

@@ -1,6 +1,7 @@
 //! What can happen, as types. An event knows its log level, its constant message, its fields and its metrics, so the
 //! rest of the program says what happened and nothing about how it is recorded.
 
+mod engine;
 mod links;
 mod shards;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, gauge, histogram};
 use tracing::{debug, error, info, warn};
 
+pub use engine::{BatchRun, WindowCached};
 pub use links::{BrokerChanged, BrokerLink, Stalled};
 pub use shards::{ActiveShards, ShardGivenAway, ShardTaken, Shared, SharingFailed};
 
@@ -29,6 +31,14 @@ pub enum Metric {
     Latency,
     /// Seconds of analysis.
     AnalysisTime,
+    /// Seconds of a batch in the engine.
+    EngineBatchTime,
+    /// Windows the engine answered.
+    EngineWindows,
+    /// Tokens the engine read.
+    EngineTokens,
+    /// Windows answered from what the engine said before.
+    EngineCached,
     /// Deliveries under way.
     InFlight,
     /// Outbox rows published late, after a crash or an outage.
@@ -61,6 +71,10 @@ impl Metric {
         (Self::Retries, "Retries of a stage"),
         (Self::Latency, "Seconds from receipt to settlement"),
         (Self::AnalysisTime, "Seconds of analysis"),
+        (Self::EngineBatchTime, "Seconds of a batch in the engine"),
+        (Self::EngineWindows, "Windows of text the engine answered"),
+        (Self::EngineTokens, "Tokens the engine read"),
+        (Self::EngineCached, "Windows of text answered from what the engine said before"),
         (Self::InFlight, "Deliveries under way"),
         (Self::Relayed, "Outbox messages published late"),
         (Self::UnknownFields, "Fields the wire form does not know"),
@@ -83,6 +97,10 @@ impl Metric {
             Self::Retries => "smista_retries_total",
             Self::Latency => "smista_latency_seconds",
             Self::AnalysisTime => "smista_analysis_seconds",
+            Self::EngineBatchTime => "smista_engine_batch_seconds",
+            Self::EngineWindows => "smista_engine_windows_total",
+            Self::EngineTokens => "smista_engine_tokens_total",
+            Self::EngineCached => "smista_engine_cached_windows_total",
             Self::InFlight => "smista_in_flight",
             Self::Relayed => "smista_outbox_relayed_total",
             Self::UnknownFields => "smista_unknown_fields_total",
@@ -100,7 +118,7 @@ impl Metric {
     pub fn describe_all() {
         for &(metric, meaning) in Self::ALL {
             match metric {
-                Self::Latency | Self::AnalysisTime => {
+                Self::Latency | Self::AnalysisTime | Self::EngineBatchTime => {
                     metrics::describe_histogram!(metric.name(), Unit::Seconds, meaning);
                 }
                 Self::InFlight | Self::BrokerUp | Self::ActiveShards => {

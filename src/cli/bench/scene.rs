@@ -142,6 +142,8 @@ impl Scene {
                 .arg("worker")
                 .env("SMISTA_BROKER__PREFIX", &self.topology.prefix)
                 .env("SMISTA_STORE__URL", store.unwrap_or(&own))
+                // The texts come again and again: what is measured is the engine, not the answers it gave before.
+                .env("SMISTA_ENGINE__CACHE", "0")
                 .env("SMISTA_TELEMETRY__LISTEN", "127.0.0.1:0")
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())

@@ -135,13 +135,16 @@ fn first(answer: &Answer) -> Option<f32> {
 }
 
 fn spawn(queue: usize) -> (EngineHandle, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    spawn_with(EngineSettings { queue, ..EngineSettings::default() })
+}
+
+fn spawn_with(settings: EngineSettings) -> (EngineHandle, Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let (largest, builds) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (inside, count) = (Arc::clone(&largest), Arc::clone(&builds));
     let build = move || {
         count.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(Fake { largest: Arc::clone(&inside) }) as Box<dyn Engine>)
     };
-    let settings = EngineSettings { queue, ..EngineSettings::default() };
     (EngineHandle::spawn(build, settings).unwrap(), largest, builds)
 }
 
@@ -152,6 +155,22 @@ async fn answers_come_in_order() {
     assert_eq!(answers.iter().map(first).collect::<Vec<_>>(), [Some(3.0), Some(1.0), Some(2.0)]);
     assert_eq!(handle.infer(Vec::new()).await, []);
     assert_eq!((handle.health(), handle.counts().windows), (EngineHealth::Ready, 3));
+}
+
+#[tokio::test]
+async fn what_comes_again_is_answered_without_the_engine() {
+    let (handle, ..) = spawn_with(EngineSettings { cache: 8, ..EngineSettings::default() });
+    handle.infer(windows(&[3, 1])).await;
+    for _ in 0..2 {
+        let again = handle.infer(windows(&[1, 3, 99])).await;
+        assert_eq!((first(&again[0]), first(&again[1]), first(&again[2])), (Some(1.0), Some(3.0), None));
+    }
+    let counts = handle.counts();
+    assert_eq!((counts.windows, counts.cached), (4, 4), "an error is not kept");
+    let (handle, ..) = spawn(8);
+    handle.infer(windows(&[3])).await;
+    handle.infer(windows(&[3])).await;
+    assert_eq!(handle.counts().cached, 0, "none are kept unless asked");
 }
 
 #[tokio::test]

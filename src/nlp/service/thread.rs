@@ -8,6 +8,7 @@ use super::{Answer, Build, EngineHealth, Job, Question, REBUILD_PAUSE, Shared, W
 use crate::nlp::batch::Next;
 use crate::nlp::engine::{Engine, EngineError, Target, Window};
 use crate::nlp::pack::PackError;
+use crate::telemetry::events;
 
 /// Marks the thread as gone, however it ends, and fails what still waits.
 struct Leaving<'a>(&'a Shared);
@@ -72,10 +73,10 @@ fn next_work(shared: &Shared) -> Option<Work> {
 fn answer(shared: &Shared, worker: &mut Worker, jobs: Vec<Job>) {
     let mut windows = Vec::with_capacity(jobs.len());
     let mut replies = Vec::with_capacity(jobs.len());
-    for Job { window, reply, _place } in jobs {
+    for Job { window, key, reply, _place } in jobs {
         if !reply.is_closed() {
             windows.push(window);
-            replies.push((reply, _place));
+            replies.push((reply, key, _place));
         }
     }
     if windows.is_empty() {
@@ -91,11 +92,18 @@ fn answer(shared: &Shared, worker: &mut Worker, jobs: Vec<Job>) {
         };
         state.counts.batches += 1;
         state.counts.windows += windows.len() as u64;
-        state.counts.tokens += windows.iter().map(|window| window.ids.len() as u64).sum::<u64>();
+        let tokens = windows.iter().map(|window| window.ids.len() as u64).sum();
+        state.counts.tokens += tokens;
+        events::BatchRun { windows: windows.len() as u64, tokens, took: started.elapsed() }.emit();
         state.counts.panics += panics;
         state.counts.busy += started.elapsed();
+        for ((_, key, _), output) in replies.iter().zip(&outputs) {
+            if let (Some(key), Ok(output)) = (key, output) {
+                state.answers.keep(*key, output);
+            }
+        }
     }
-    for ((reply, _place), output) in replies.into_iter().zip(outputs) {
+    for ((reply, _, _place), output) in replies.into_iter().zip(outputs) {
         // Whoever asked may have gone away meanwhile.
         drop(reply.send(output));
     }
