@@ -34,7 +34,7 @@ impl Recogniser<'_> {
         let json = (body.len() <= MAX_BYTES).then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
         match json {
             Some(value) => self.knows_value("", &value),
-            None => self.named_in(&String::from_utf8_lossy(body)),
+            None => texts_of(body).iter().any(|text| self.named_in(text)),
         }
     }
 
@@ -56,6 +56,8 @@ impl Recogniser<'_> {
                     || self.is_marked(kinds, text)
                     || (field == "identities" && self.is_theirs(text))
                     || self.identities.contains(text)
+                    // What somebody says may name others; every other field is about whose it is.
+                    || (!matches!(field, "text" | "html") && self.addressed_in(text))
                     || (field == "mime" && self.named_in_mail(text))
             }
             Value::Null | Value::Bool(_) => false,
@@ -90,6 +92,19 @@ impl Recogniser<'_> {
             contains_word(&text, &address.trim().to_lowercase())
         })
     }
+}
+
+/// What bytes that are no JSON may say: as UTF-8, and as UTF-16 in both byte orders where zero bytes hint at it.
+fn texts_of(body: &[u8]) -> Vec<String> {
+    let mut texts = vec![String::from_utf8_lossy(body).into_owned()];
+    if body.contains(&0) {
+        let wide = |of: fn([u8; 2]) -> u16| {
+            let units: Vec<u16> = body.as_chunks().0.iter().map(|pair| of(*pair)).collect();
+            String::from_utf16_lossy(&units)
+        };
+        texts.extend([wide(u16::from_le_bytes), wide(u16::from_be_bytes)]);
+    }
+    texts
 }
 
 /// Whether the word stands in the text with no letter or digit right before or after it.
@@ -149,6 +164,14 @@ mod tests {
             check("x", body.as_bytes(), true);
         }
         check("x", format!(r#"{{"mime":"{mail}"}}"#).as_bytes(), true);
+        check("x", br#"{"attributes":{"email":"anna@example.org"}}"#, true);
+        check("x", br#"{"subject":"Re: your mail to Anna@example.org"}"#, true);
+        for broken in [r#"{"customer_id":"c-7","#, "from anna@example.org"] {
+            let wide: Vec<u8> = broken.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            check("x", &wide, true);
+            let wide: Vec<u8> = broken.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            check("x", &[&[0xfe, 0xff], wide.as_slice()].concat(), true);
+        }
     }
 
     #[test]
@@ -157,6 +180,7 @@ mod tests {
             r#"{"customer_id":"c-70"}"#,
             r#"{"customer_id":"k-1"}"#,
             r#"{"text":"as I told you in c-7 before"}"#,
+            r#"{"turns":[{"speaker":"customer","text":"ask anna@example.org"}]}"#,
             r#"{"conversation_id":"k-10","identities":["mailto:ann@example.org"]}"#,
             "{c-70 c-7x xc-7",
             "joanna@example.org",
