@@ -1,18 +1,20 @@
-//! The journey map as JSON.
+//! The journey map, timelines and who may leave, as JSON.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::caller::Caller;
 use super::problem::Problem;
 use crate::console::Console;
 use crate::console::maps::{self, MOST, MapQuery, NoMap, Wrong};
-use crate::journey::map::Cell;
+use crate::journey::map::{Cell, Timeline};
+use crate::store::console::Risk;
 
 /// Which contacts count; what is left out does not narrow.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -99,4 +101,26 @@ pub(super) async fn map(
         channels: map.channels,
         cells: map.cells,
     }))
+}
+
+/// Who may leave.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ChurnView {
+    /// Of high and medium risk as of their latest message, at most 100.
+    pub customers: Vec<Risk>,
+    /// There are more.
+    pub is_cut: bool,
+}
+
+pub(super) async fn timeline(
+    State(console): State<Arc<Console>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Timeline>, Problem> {
+    Ok(Json(maps::timeline::looked_at(&console, &caller.account, &id).await?))
+}
+
+pub(super) async fn churn(State(console): State<Arc<Console>>) -> Result<Json<ChurnView>, Problem> {
+    let (customers, is_cut) = maps::lists::risks(&console).await?;
+    Ok(Json(ChurnView { customers, is_cut }))
 }

@@ -45,6 +45,10 @@ pub enum Call {
     Comment,
     /// The journey map.
     Map,
+    /// A customer's timeline.
+    Timeline,
+    /// Who may leave.
+    Churn,
     /// How the workers do.
     Operations,
     /// The parked messages.
@@ -78,12 +82,14 @@ const fn route(method: Method, path: &'static str, call: Call, scope: Scope) -> 
 pub const ROUTES: &[Route] = &[
     route(Method::GET, "/api/v1/queue", Call::Queue, Scope::Read),
     route(Method::GET, "/api/v1/conversations/{id}", Call::Conversation, Scope::Read),
+    route(Method::GET, "/api/v1/conversations/{id}/timeline", Call::Timeline, Scope::Read),
     route(Method::POST, "/api/v1/conversations/{id}/corrections", Call::Correct, Scope::Review),
     route(Method::POST, "/api/v1/conversations/{id}/assign", Call::Assign, Scope::Review),
     route(Method::POST, "/api/v1/conversations/{id}/resolve", Call::Resolve, Scope::Review),
     route(Method::POST, "/api/v1/conversations/{id}/reopen", Call::Reopen, Scope::Review),
     route(Method::POST, "/api/v1/conversations/{id}/comments", Call::Comment, Scope::Review),
     route(Method::GET, "/api/v1/map", Call::Map, Scope::Read),
+    route(Method::GET, "/api/v1/churn", Call::Churn, Scope::Read),
     route(Method::GET, "/api/v1/operations", Call::Operations, Scope::Operate),
     route(Method::GET, "/api/v1/parked", Call::ParkedList, Scope::Operate),
     route(Method::GET, "/api/v1/parked/{id}", Call::Parked, Scope::Operate),
@@ -119,6 +125,8 @@ fn handler(call: Call) -> MethodRouter<Arc<Console>> {
         Call::Reopen => post(calls::reopen),
         Call::Comment => post(calls::comment),
         Call::Map => get(maps::map),
+        Call::Timeline => get(maps::timeline),
+        Call::Churn => get(maps::churn),
         Call::Operations => get(operations::operations),
         Call::ParkedList => get(operations::list),
         Call::Parked => get(operations::show),

@@ -5,13 +5,14 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::calls::QueueFilter;
-use super::maps::{MapFilter, MapView};
+use super::maps::{ChurnView, MapFilter, MapView};
 use super::model::{
     AssignRequest, CommentRequest, Conversation, CorrectionAnswer, CorrectionRequest, QueuePage,
 };
 use super::operations::{OperationsView, ParkedAnswer, ParkedList, ParkedMessage, ParkedRequest};
 use super::problem;
 use super::{Call, ROUTES, Route};
+use crate::journey::map::Timeline;
 
 /// The document.
 pub fn document() -> Value {
@@ -105,6 +106,18 @@ fn told(call: Call, types: &mut SchemaGenerator) -> Told {
             summary: "The journey map: stage by channel, what there is and how it goes.",
             asks: None,
             answers: ("200", schema!(MapView)),
+        },
+        Call::Timeline => Told {
+            id: "timeline",
+            summary: "The timeline of the conversation's customer, the latest 200 messages. The access log keeps that it was read.",
+            asks: None,
+            answers: ("200", schema!(Timeline)),
+        },
+        Call::Churn => Told {
+            id: "churn",
+            summary: "Customers who may leave, the likeliest first, with the reasons.",
+            asks: None,
+            answers: ("200", schema!(ChurnView)),
         },
         Call::Operations => Told {
             id: "operations",

@@ -13,6 +13,7 @@ use crate::console::fault::Fault;
 use crate::console::guard::Viewer;
 use crate::console::{Console, pages};
 use crate::store::Spike;
+use crate::store::console::Risk;
 
 /// Days of the topics.
 pub const DAYS: i64 = 14;
@@ -86,14 +87,20 @@ pub(in crate::console) async fn topics(
     Ok(pages::maps::lists::topics(words, &viewer, &query.day, Some(&topics)))
 }
 
+/// Who may leave, at most [`RISKS`], and whether there are more.
+pub(in crate::console) async fn risks(console: &Console) -> Result<(Vec<Risk>, bool), Fault> {
+    let mut risks = console.store.risks(RISKS + 1).await?;
+    let is_cut = risks.len() > RISKS as usize;
+    risks.truncate(RISKS as usize);
+    Ok((risks, is_cut))
+}
+
 /// Who may leave.
 pub(in crate::console) async fn churn(
     State(console): State<Arc<Console>>,
     Extension(viewer): Extension<Viewer>,
 ) -> Result<Response, Fault> {
-    let mut risks = console.store.risks(RISKS + 1).await?;
-    let is_cut = risks.len() > RISKS as usize;
-    risks.truncate(RISKS as usize);
+    let (risks, is_cut) = risks(&console).await?;
     Ok(pages::maps::lists::churn(viewer.language.words(), &viewer, &risks, is_cut))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::interaction::{Author, Channel};
@@ -10,7 +11,7 @@ use crate::journey::model::{Change, Closing, OpenGoal, Promise};
 use crate::nlp::labels::{SentimentLabel, Stage};
 
 /// Everything of one customer that is still kept.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Timeline {
     /// The name they go by today.
     pub customer: String,
@@ -35,7 +36,7 @@ pub struct Timeline {
 }
 
 /// A goal from its opening to its end.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Goal {
     /// Its intent.
     pub intent: String,
@@ -48,7 +49,7 @@ pub struct Goal {
 }
 
 /// One message and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Moment {
     /// When it was sent.
     pub at: DateTime<Utc>,
@@ -91,7 +92,7 @@ pub struct Moment {
 }
 
 /// An event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Happened {
     /// The journey changed.

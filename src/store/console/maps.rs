@@ -3,6 +3,8 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::review::time;
 use crate::journey::model::RiskLevel;
@@ -14,7 +16,7 @@ use crate::store::sql::{SqlStore, parsed};
 use crate::store::{Correction, Spike, Store, StoreError, topics};
 
 /// A customer who may leave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Risk {
     /// The name they go by today.
     pub customer: String,

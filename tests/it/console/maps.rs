@@ -270,3 +270,27 @@ async fn topics_churn_and_agreement_are_tables() {
     let row = "<td>2</td><td>1</td><td>1</td><td>–</td><td>–</td>";
     assert!(page.contains(&format!("<th scope=\"row\">complaint</th>{row}")), "{page}");
 }
+
+#[tokio::test]
+async fn timelines_and_who_may_leave_as_json() {
+    let desk = Desk::new().await;
+    goes_on(&*desk.store).await;
+    let (status, churn) = call(&desk, "churn", "/api/v1/churn").await;
+    assert_eq!((status, &churn["is_cut"]), (StatusCode::OK, &false.into()));
+    super::api::as_told("/api/v1/churn", "get", "200", &churn);
+    assert_eq!(
+        (&churn["customers"][0]["customer"], &churn["customers"][0]["level"]),
+        (&"c2".into(), &"high".into())
+    );
+    let (status, timeline) = call(&desk, "timeline", "/api/v1/conversations/k-c1/timeline").await;
+    assert_eq!(
+        (status, &timeline["customer"], &timeline["messages"]),
+        (StatusCode::OK, &"c1".into(), &1.into())
+    );
+    super::api::as_told("/api/v1/conversations/{id}/timeline", "get", "200", &timeline);
+    assert_eq!(timeline["moments"][0]["events"][0]["event"], "topic_spike", "{timeline}");
+    let log = desk.store.accesses(10).await.unwrap();
+    assert_eq!((log.len(), log[0].account.as_str(), log[0].what), (1, "api:timeline", Seen::Timeline));
+    let (status, _) = call(&desk, "none", "/api/v1/conversations/none/timeline").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
