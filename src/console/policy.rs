@@ -165,7 +165,14 @@ pub(super) async fn simulate(
                 let _ = trial.result.set(Err(()));
             }
             kept?;
-            tokio::spawn(run(Arc::clone(&console), Arc::clone(&trial)));
+            let running = tokio::spawn(run(Arc::clone(&console), Arc::clone(&trial)));
+            let watched = Arc::clone(&trial);
+            tokio::spawn(async move {
+                // Without an end it would be the one under way for good, and no other could begin.
+                if running.await.is_err() {
+                    let _ = watched.result.set(Err(()));
+                }
+            });
             trial.id.clone()
         }
         Err(running) => running.id.clone(),

@@ -14,13 +14,18 @@ pub fn normalise(text: &str) -> String {
     for c in text.chars() {
         push_plain(&mut plain, c);
     }
-    let composed: String = if plain.is_ascii() { plain } else { plain.nfc().collect() };
+    let composed: String =
+        if plain.is_ascii() { plain } else { latin_words(&plain.nfc().collect::<String>()) };
     tidy_space(&composed)
 }
 
 /// Adds a character in its plain form and, when it closes an entity, puts the character meant in the entity's place.
 /// That one may close another (`&amp;lt;`), so this goes on until nothing changes; each round shortens the text.
 fn push_plain(out: &mut String, c: char) {
+    if let Some(number) = enclosed_number(c) {
+        out.push_str(&number.to_string());
+        return;
+    }
     let mut next = plain_char(out, c);
     while let Some(c) = next {
         out.push(c);
@@ -62,6 +67,111 @@ fn ascii_form(c: char) -> Option<char> {
         count += 1;
     });
     first.filter(|part| count == 1 && part.is_ascii_graphic())
+}
+
+/// The number in brackets, with a full stop, or in a filled circle that one character shows (`⑷`, `⒋`, `❹`).
+fn enclosed_number(c: char) -> Option<u32> {
+    let code = u32::from(c);
+    Some(match code {
+        0x2460..=0x2473 => code - 0x2460 + 1,
+        0x2474..=0x2487 => code - 0x2474 + 1,
+        0x2488..=0x249B => code - 0x2488 + 1,
+        0x24EB..=0x24F4 => code - 0x24EB + 11,
+        0x24F5..=0x24FE => code - 0x24F5 + 1,
+        0x24EA | 0x24FF | 0x1F100 | 0x1F10B | 0x1F10C => 0,
+        0x2776..=0x277F => code - 0x2776 + 1,
+        0x2780..=0x2789 => code - 0x2780 + 1,
+        0x278A..=0x2793 => code - 0x278A + 1,
+        0x1F101..=0x1F10A => code - 0x1F101,
+        _ => return None,
+    })
+}
+
+/// Cyrillic and Greek letters that look like a Latin one, and that one.
+const LOOK_ALIKES: &[(char, char)] = &[
+    ('А', 'A'),
+    ('В', 'B'),
+    ('С', 'C'),
+    ('Е', 'E'),
+    ('Н', 'H'),
+    ('І', 'I'),
+    ('Ј', 'J'),
+    ('К', 'K'),
+    ('М', 'M'),
+    ('О', 'O'),
+    ('Р', 'P'),
+    ('Ѕ', 'S'),
+    ('Т', 'T'),
+    ('Х', 'X'),
+    ('У', 'Y'),
+    ('а', 'a'),
+    ('с', 'c'),
+    ('е', 'e'),
+    ('һ', 'h'),
+    ('і', 'i'),
+    ('ј', 'j'),
+    ('о', 'o'),
+    ('р', 'p'),
+    ('ѕ', 's'),
+    ('х', 'x'),
+    ('у', 'y'),
+    ('Ѵ', 'V'),
+    ('ԁ', 'd'),
+    ('ԛ', 'q'),
+    ('ԝ', 'w'),
+    ('Ԛ', 'Q'),
+    ('Ԝ', 'W'),
+    ('Α', 'A'),
+    ('Β', 'B'),
+    ('Ε', 'E'),
+    ('Ζ', 'Z'),
+    ('Η', 'H'),
+    ('Ι', 'I'),
+    ('Κ', 'K'),
+    ('Μ', 'M'),
+    ('Ν', 'N'),
+    ('Ο', 'O'),
+    ('Ρ', 'P'),
+    ('Τ', 'T'),
+    ('Υ', 'Y'),
+    ('Χ', 'X'),
+    ('ο', 'o'),
+];
+
+/// The Latin letter that a character looks like.
+pub(super) fn look_alike(c: char) -> Option<char> {
+    matches!(c, '\u{370}'..='\u{52F}')
+        .then(|| LOOK_ALIKES.iter().find(|(foreign, _)| *foreign == c).map(|(_, latin)| *latin))
+        .flatten()
+}
+
+/// A word of Latin letters or digits and letters that only look like them is put into Latin ones; a word of another
+/// script stays.
+fn latin_words(text: &str) -> String {
+    if !text.chars().any(|c| look_alike(c).is_some()) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(char::is_alphanumeric) {
+        let (gap, tail) = rest.split_at(start);
+        let end = tail.find(|c: char| !c.is_alphanumeric()).unwrap_or(tail.len());
+        let (word, after) = tail.split_at(end);
+        out.push_str(gap);
+        // Not where it would make an entity or a letter with a mark, which another pass would change again.
+        let apart = !out.ends_with('&') && !out.ends_with("&#") && !after.starts_with(is_combining_mark);
+        let mixed = word.bytes().any(|byte| byte.is_ascii_alphanumeric())
+            && !word.is_ascii()
+            && word.chars().all(|c| c.is_ascii() || look_alike(c).is_some());
+        if mixed && apart {
+            out.extend(word.chars().map(|c| look_alike(c).unwrap_or(c)));
+        } else {
+            out.push_str(word);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// First code point of each run of ten decimal digits outside ASCII that has no ASCII decomposition.
@@ -121,6 +231,9 @@ mod tests {
         check("a\u{200B}b\u{202E}c\u{FEFF}d\u{AD}e\u{7}f", "abcdef");
         check("٤١١١ ४१ ４１ 𝟜𝟙 ④①", "4111 41 41 41 41");
         check("4\u{FE0F}\u{20E3}1\u{332}1", "411");
+        check("⑷⑴⒈⒈ ❶⓿ ⑫", "4111 10 12");
+        check("RSSMRА85Т10 IТ60 В2В", "RSSMRA85T10 IT60 B2B");
+        check("спасибо, Мария", "спасибо, Мария");
         check("caff&egrave; &amp;amp; t&#232; &amp;lt;b&amp;gt; &unknown; &", "caffè & tè <b> &unknown; &");
         check("&#8203;&#x31;&nbsp;2", "1 2");
         check("555\u{2011}1234 – ok — 1º piano", "555-1234 – ok — 1º piano");

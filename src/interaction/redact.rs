@@ -1,8 +1,10 @@
 //! Redaction: what identifies or opens something is replaced by its kind, `[CARD]` for instance. Patterns find
 //! candidates, checksums and cue words decide. Works on normalised text; gives the same again on its own output.
 
+mod asked;
 mod card;
 mod email;
+mod encoded;
 mod iban;
 mod numbers;
 mod phone;
@@ -10,6 +12,7 @@ mod scan;
 mod secret;
 mod tax;
 
+pub(super) use encoded::redact_url;
 use scan::{Found, Kind};
 
 /// Rounds until nothing more is found. The second round finds nothing in practice; the cap bounds hostile text.
@@ -18,6 +21,14 @@ const ROUNDS: usize = 6;
 /// Replaces personal numbers, addresses and secrets by placeholders: `[CARD] [IBAN] [EMAIL] [PHONE] [TAX_CODE] [VAT]
 /// [NI] [SSN] [SECRET]`. Idempotent. Expects text in the form that parsing gives it (ASCII digits, nothing unseen).
 pub fn redact(text: &str) -> String {
+    match encoded::redact_words(text) {
+        Some(text) => redact_plain(&text),
+        None => redact_plain(text),
+    }
+}
+
+/// [`redact`] of text in which nothing is percent-encoded.
+fn redact_plain(text: &str) -> String {
     let mut text = text.to_owned();
     for _ in 0..ROUNDS {
         match round(&text) {
@@ -56,73 +67,49 @@ pub(super) fn redact_attribute(name: &str, value: &str) -> String {
     }
 }
 
-/// A file name, in which `_` stands for a space.
+/// A file name, in which `_` stands for a space, and a number may stand close to a word.
 pub(super) fn redact_name(name: &str) -> String {
     let spaced = name.replace('_', " ");
-    let redacted = redact(&spaced);
-    if redacted == spaced { redact(name) } else { redacted }
-}
-
-/// An address: credentials are left out, each part and each value of the query is redacted in its decoded form.
-pub(super) fn redact_url(url: &str) -> String {
-    let (head, query) = url.split_once(['?', '#']).map_or((url, None), |(head, query)| (head, Some(query)));
-    let mark = url.get(head.len()..head.len() + 1).unwrap_or_default();
-    let head = match head.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
-            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-            let path: String = path
-                .map(|path| path.split('/').map(|part| format!("/{}", redact_part("", part))).collect())
-                .unwrap_or_default();
-            format!("{scheme}://{host}{path}")
-        }
-        None => redact_part("", head),
-    };
-    let Some(query) = query else { return head };
-    let pairs: Vec<String> = query
-        .split('&')
-        .map(|pair| match pair.split_once('=') {
-            Some((name, value)) => format!("{}={}", redact_part("", name), redact_part(name, value)),
-            None => redact_part("", pair),
-        })
-        .collect();
-    format!("{head}{mark}{}", pairs.join("&"))
-}
-
-/// A percent-encoded part, kept as it stands when there is nothing in it.
-fn redact_part(name: &str, part: &str) -> String {
-    // A plus stands for a space or for itself, as in an international number.
-    for reading in [part, &part.replace('+', "%2B")] {
-        let decoded = super::normalise::normalise(&percent_decoded(reading));
-        let redacted = if name.is_empty() { redact(&decoded) } else { redact_attribute(name, &decoded) };
-        if redacted != decoded {
-            return redacted.replace([' ', '\n'], "+");
+    for reading in [numbers_apart(&spaced), spaced] {
+        let redacted = redact(&reading);
+        if redacted != reading {
+            return redacted;
         }
     }
-    redact(part)
+    redact(name)
 }
 
-fn percent_decoded(part: &str) -> String {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.bytes();
-    while let Some(byte) = rest.next() {
-        let mut ahead = rest.clone();
-        let hex = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        let pair = if byte == b'%' { hex(ahead.next()).zip(hex(ahead.next())) } else { None };
-        match pair.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = ahead;
-            }
-            None => bytes.push(if byte == b'+' { b' ' } else { byte }),
+/// A space between a letter and a run of nine digits or more, on either side: `tel3401234567.pdf`.
+fn numbers_apart(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 4);
+    let mut rest = name;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (head, tail) = rest.split_at(start);
+        let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
+        let (run, after) = tail.split_at(end);
+        let long = run.len() >= 9;
+        out.push_str(head);
+        if long && head.ends_with(char::is_alphabetic) {
+            out.push(' ');
         }
+        out.push_str(run);
+        if long && after.starts_with(char::is_alphabetic) {
+            out.push(' ');
+        }
+        rest = after;
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    out.push_str(rest);
+    out
 }
 
 /// Redacts texts that stand one after another in a conversation, each by itself and then as one: a number dictated in
-/// two turns is found too, and every part of it is replaced.
+/// two turns is found too, and every part of it is replaced; so is what answers a question for a PIN or a password.
 pub(super) fn redact_together(parts: &mut [String]) {
+    numbers_together(parts);
+    asked::redact_answers(parts);
+}
+
+fn numbers_together(parts: &mut [String]) {
     for part in parts.iter_mut() {
         *part = redact(part);
     }
@@ -197,5 +184,7 @@ fn find(text: &str) -> Vec<Found> {
     merged
 }
 
+#[cfg(test)]
+mod disguises;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! No personal number survives (invariant I4): generated texts with card numbers, IBANs, addresses and the rest in many
 //! groupings go through the whole worker, and nothing of them is in store, file, log, decisions, events, or the headers
 //! of parked messages. The body of a parked message is kept as it came: that is what parking is.
+//! The texts are drawn anew each time; a failure names its seed, and `SMISTA_TEST_SEED` draws the same again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::json;
 use smista::broker::Broker as _;
 use smista::broker::embedded::{EmbeddedBroker, EmbeddedOptions};
@@ -87,7 +88,12 @@ fn one_of<T: Clone + std::fmt::Debug + 'static>(options: Vec<T>) -> impl Strateg
 }
 
 fn planted() -> impl Strategy<Value = Planted> {
-    let separator = || one_of(vec!["", " ", "-", ".", "\u{A0}", "\u{200B}"]);
+    let separator = || {
+        one_of(vec![
+            "", " ", "-", ".", "\u{A0}", "\u{200B}", "·", " · ", "|", "•", "**", "–", ", ", "%20",
+            "\u{2009}", "_", "/",
+        ])
+    };
     let card = (
         "4[0-9]{14}|5[1-5][0-9]{13}|37[0-9]{12}",
         separator(),
@@ -115,12 +121,14 @@ fn planted() -> impl Strategy<Value = Planted> {
     let mail = (
         "[a-z]{3,10}[.][a-z]{3,10}[0-9]{2}",
         "[a-z]{4,10}[.](it|com|example|co[.]uk)",
-        one_of(vec!["@", " @ ", "(at)", " chiocciola ", "＠"]),
+        one_of(vec!["@", " @ ", "(at)", " chiocciola ", "＠", "%40", "%2540", " at ", " [at] "]),
+        one_of(vec![".", "．", "。"]),
     )
-        .prop_map(|(local, domain, at)| Planted {
+        .prop_map(|(local, domain, at, dot)| Planted {
             kind: "mail",
             value: format!("{local}@{domain}"),
-            written: format!("{local}{at}{domain}"),
+            // Two disguises at once are more than a sentence bears: words for the sign go with plain dots.
+            written: format!("{local}{at}{}", if at == "@" { domain.replace('.', dot) } else { domain }),
         });
     let phone = (
         one_of(vec![
@@ -129,6 +137,7 @@ fn planted() -> impl Strategy<Value = Planted> {
             ("", "3[2-9][0-9]{8}"),
             ("+44 ", "7[0-9]{9}"),
             ("", "07[0-9]{9}"),
+            ("wa.me/39", "3[2-9][0-9]{8}"),
             ("+39", "0[2-9][0-9]{8}"),
         ]),
         one_of(vec!["", " ", "-", "\u{A0}"]),
@@ -152,7 +161,27 @@ fn planted() -> impl Strategy<Value = Planted> {
             let shown = if small { value.to_lowercase() } else { value.clone() };
             Planted { kind: "tax", written: grouped(&shown, &sizes, separator), value }
         });
-    prop_oneof![card, iban, mail, phone, tax]
+    (prop_oneof![card, iban, mail, phone, tax], 0..DIGITS.len() + 6).prop_map(|(mut planted, digits)| {
+        // An encoded text has its codes in plain digits.
+        if let (Some(digits), false) = (DIGITS.get(digits), planted.written.contains('%')) {
+            let shown = |c: char| c.to_digit(10).and_then(|d| digits.chars().nth(d as usize)).unwrap_or(c);
+            planted.written = planted.written.chars().map(shown).collect();
+        }
+        planted
+    })
+}
+
+/// Other forms of the ten digits, from nought.
+const DIGITS: [&str; 6] =
+    ["０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩", "⓪①②③④⑤⑥⑦⑧⑨", "⓿❶❷❸❹❺❻❼❽❾", "🄀⒈⒉⒊⒋⒌⒍⒎⒏⒐", "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗"];
+
+/// The seed that is asked for, or a new one.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    match std::env::var("SMISTA_TEST_SEED") {
+        Ok(asked) => asked.parse().unwrap(),
+        Err(_) => RandomState::new().hash_one(0),
+    }
 }
 
 /// English and Italian, with the value at the start, in the middle, at the end, between quotes, on a line of its own.
@@ -358,7 +387,12 @@ fn no_personal_number_survives_the_pipeline() {
         .finish();
     // Threads of the runtime and the engine write to it too.
     tracing::subscriber::set_global_default(subscriber).unwrap();
-    let mut runner = TestRunner::deterministic();
+    let seed = seed();
+    println!("SMISTA_TEST_SEED={seed}");
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
     let cases = (planted(), sentence(), place());
     let mut all = Vec::new();
     let mut messages = Vec::new();
@@ -399,5 +433,5 @@ fn no_personal_number_survives_the_pipeline() {
             }
         }
     }
-    assert!(leaks.is_empty(), "{} of {TEXTS} survive:\n{}", leaks.len(), leaks.join("\n"));
+    assert!(leaks.is_empty(), "seed {seed}: {} of {TEXTS} survive:\n{}", leaks.len(), leaks.join("\n"));
 }

@@ -1,5 +1,7 @@
 //! What another policy would change.
 
+use std::time::Duration;
+
 use axum::response::Response;
 use maud::{Markup, html};
 use similar::{ChangeTag, TextDiff};
@@ -11,6 +13,9 @@ use crate::console::query::encoded;
 use crate::console::words::Words;
 use crate::routing::simulate::summary::{busiest, change, groups};
 use crate::routing::simulate::{Change, Outcome as Routed, Pair, Simulation};
+
+/// Time that a diff may take.
+const DIFF_TIME: Duration = Duration::from_millis(300);
 
 /// The page: how far it is, or what came out.
 pub(in crate::console) fn page(words: &Words, viewer: &Viewer, trial: &Trial) -> Response {
@@ -127,7 +132,8 @@ fn diff(words: &Words, old: &str, new: &str) -> Markup {
     if old == new {
         return html! { p class="quiet" { (own.diff_none) } };
     }
-    let diff = TextDiff::from_lines(old, new);
+    // Coarser past this, so that two long texts with nothing in common hold no page up.
+    let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(old, new);
     html! {
         pre class="raw diff" tabindex="0" {
             @for (at, group) in diff.grouped_ops(2).iter().enumerate() {

@@ -7,13 +7,15 @@ use regex::Regex;
 
 use super::scan::{Found, Kind, after, before, lead, luhn, pattern};
 
+/// Digits of several cards run together.
+const MOST_TOGETHER: usize = 64;
 const MIN_DIGITS: usize = 12;
 const MAX_DIGITS: usize = 19;
 /// Separators one after another inside a number.
-const MAX_GAP: usize = 3;
+const MAX_GAP: usize = 6;
 const SEPARATORS: &[char] = &[
     ' ', '-', '.', '/', '_', ',', '\n', '\u{2013}', '\u{2014}', '·', '*', ':', '|', '(', ')', '•', '+', '=',
-    '~', '→',
+    '~', '→', ';', '"', '\'', '‧', '∙', '<', '>', '\\', '#',
 ];
 
 static CUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -63,6 +65,13 @@ fn judge(text: &str, run: &[Group], found: &mut Vec<Found>) {
     while first < run.len() {
         let mut taken = None;
         let mut count = 0;
+        if let Some(group) = run.get(first)
+            && cards_together(text.get(group.start..group.end).unwrap_or_default())
+        {
+            found.push(Found { start: group.start, end: group.end, kind: Kind::Card });
+            first += 1;
+            continue;
+        }
         for (offset, group) in run.get(first..).unwrap_or_default().iter().enumerate() {
             count += group.end - group.start;
             if count > MAX_DIGITS {
@@ -80,6 +89,18 @@ fn judge(text: &str, run: &[Group], found: &mut Vec<Found>) {
         }
         first += 1;
     }
+}
+
+/// Whether digits without a gap are several card numbers, one behind the other.
+fn cards_together(digits: &str) -> bool {
+    fn all(digits: &[u8]) -> bool {
+        [16, 15, 14].into_iter().any(|length| {
+            digits
+                .split_at_checked(length)
+                .is_some_and(|(card, rest)| luhn(card) && issuer(card) && (rest.is_empty() || all(rest)))
+        })
+    }
+    (28..=MOST_TOGETHER).contains(&digits.len()) && all(&super::scan::digits(digits))
 }
 
 fn is_card(text: &str, groups: &[Group]) -> bool {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::scan::{Found, Kind, each, pattern};
+use super::scan::{Found, Kind, each, lead, pattern};
 
 const MAX_LOCAL: usize = 128;
 const MAX_DOMAIN: usize = 255;
@@ -49,9 +49,23 @@ static SPOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
 });
 
+/// A bare `at` before a written domain: judged by what stands before it.
+static HALF: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?i)[\p{L}\p{N}](?:[\p{L}\p{N}_.+-]*[\p{L}\p{N}_])? at [\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}",
+    )
+});
+/// Words that say that an address follows.
+static CUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:e-?mail|mail|posta elettronica|indirizzo|address)\b(?: (?:address|is|è|e'|mia|mio|my))*[ :=,]{1,3}$",
+    )
+});
+
 /// Whether the costlier patterns have anything to look for.
-static HINT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| pattern(r"(?i)chiocciola|[(\[{] ?at ?[)\]}]| at [^\n]{1,60} (?:dot|punto) "));
+static HINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(r"(?i)chiocciola|[(\[{] ?at ?[)\]}]| at [^\n]{1,60} (?:dot|punto) | at [^\s]+\.\p{L}")
+});
 
 /// Adds the addresses of `text`.
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
@@ -66,6 +80,19 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     if !HINT.as_ref().is_some_and(|hint| hint.is_match(text)) {
         return;
     }
+    each(HALF.as_ref(), text, |start, end| {
+        let (name, domain) = text.get(start..end)?.rsplit_once(" at ")?;
+        let first = domain.split('.').next().unwrap_or_default().to_lowercase();
+        let is_address = two_names(name)
+            || PROVIDERS.contains(&first.as_str())
+            || CUE.as_ref().is_some_and(|cue| cue.is_match(lead(text, start, 40)));
+        if is_address {
+            found.push(Found { start, end, kind: Kind::Email });
+            return Some(end);
+        }
+        // A part of the name is no name: the search goes on behind it.
+        Some(start + name.len())
+    });
     for spelled in [&*MARKED, &*SPOKEN] {
         each(spelled.as_ref(), text, |start, end| {
             found.push(Found { start, end, kind: Kind::Email });
@@ -74,8 +101,19 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     }
 }
 
+/// Whether a name has two parts that begin with letters (`mario.rossi`, not `1.5` or `v2.1`).
+fn two_names(name: &str) -> bool {
+    let mut parts = name.split(['.', '_']);
+    parts.clone().count() > 1 && parts.all(|part| part.starts_with(char::is_alphabetic))
+}
+
+/// Full stops of other scripts and dots that look like one.
+fn is_dot(c: char) -> bool {
+    matches!(c, '.' | '。' | '｡' | '·' | '•' | '‧' | '∙')
+}
+
 fn is_local(c: char) -> bool {
-    c.is_alphanumeric() || "._%+'-!#$*^`{|}~".contains(c)
+    c.is_alphanumeric() || is_dot(c) || "_%+'-!#$*^`{|}~".contains(c)
 }
 
 /// The address around a sign of so many bytes. A space before it alone is that of a handle (`ask @acme.com`), unless what
@@ -95,7 +133,9 @@ fn around(text: &str, at: usize, sign: usize) -> Option<(usize, usize)> {
     }
     let domain_start = at + sign + (tail.len() - tail.trim_start_matches([' ', '\n']).len());
     let start = local(head)?;
-    let end = domain(text, domain_start)?;
+    let name = head.get(start..).unwrap_or_default();
+    let glued = !spaced_head && !spaced_tail && name.chars().any(char::is_alphabetic);
+    let end = domain(text, domain_start, glued)?;
     Some((start, end))
 }
 
@@ -120,7 +160,7 @@ fn local(head: &str) -> Option<usize> {
 }
 
 /// Where the domain ends, if it is one.
-fn domain(text: &str, start: usize) -> Option<usize> {
+fn domain(text: &str, start: usize, glued: bool) -> Option<usize> {
     let tail = text.get(start..)?;
     if let Some(literal) = tail.strip_prefix('[') {
         let close = literal.char_indices().take(48).find(|(_, c)| *c == ']')?.0;
@@ -130,22 +170,25 @@ fn domain(text: &str, start: usize) -> Option<usize> {
     let length: usize = tail
         .chars()
         .take(MAX_DOMAIN)
-        .take_while(|c| c.is_alphanumeric() || *c == '-' || *c == '.' || *c == '_')
+        .take_while(|c| c.is_alphanumeric() || *c == '-' || is_dot(*c) || *c == '_')
         .map(char::len_utf8)
         .sum();
-    let domain = tail.get(..length)?.trim_end_matches(['.', '-', '_']);
-    let labels: Vec<&str> = domain.split('.').collect();
+    let domain = tail.get(..length)?.trim_end_matches(|c| is_dot(c) || c == '-' || c == '_');
+    let labels: Vec<&str> = domain.split(is_dot).collect();
     let ending = labels.last().is_some_and(|last| {
         last.chars().count() >= 2 && (last.starts_with("xn--") || last.chars().all(char::is_alphabetic))
     });
     let dotted = labels.len() >= 2 && labels.iter().all(|label| !label.is_empty()) && ending;
     let first = labels.first().copied().unwrap_or_default().to_lowercase();
     let numeric = labels.len() == 4 && labels.iter().all(|label| label.parse::<u8>().is_ok());
+    // A host of one's own network has no dot.
+    let bare =
+        glued && labels.len() == 1 && domain.chars().count() >= 3 && domain.starts_with(char::is_alphabetic);
     // A broken ending (`gmail.c0m`, `gmail..com`, none at all) still names the provider.
-    (dotted || numeric || PROVIDERS.contains(&first.as_str())).then_some(start + domain.len())
+    (dotted || numeric || bare || PROVIDERS.contains(&first.as_str())).then_some(start + domain.len())
 }
 
 #[cfg(test)]
-pub(super) fn patterns() -> [bool; 3] {
-    [MARKED.is_some(), SPOKEN.is_some(), HINT.is_some()]
+pub(super) fn patterns() -> [bool; 5] {
+    [MARKED.is_some(), SPOKEN.is_some(), HINT.is_some(), HALF.is_some(), CUE.is_some()]
 }

@@ -1,5 +1,6 @@
 //! IBANs (ISO 13616): country, length and the mod 97 checksum; beside the word IBAN a mistyped one counts too.
 
+use super::super::normalise::look_alike;
 use super::scan::{Found, Kind, lead};
 
 /// Length per country, from the SWIFT registry.
@@ -95,14 +96,22 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"YE", 30),
 ];
 
-const SEPARATORS: &[char] = &[' ', '-', '.', '/', '_', ',', ':', '\n', '\u{2013}', '\u{2014}'];
+const SEPARATORS: &[char] = &[
+    ' ', '-', '.', '/', '_', ',', ':', ';', '\n', '\u{2013}', '\u{2014}', '·', '|', '•', '‧', '∙', '*', '~',
+    '=', '+', '\\', '→', '(', ')',
+];
+/// Separators one after another inside a number.
+const MAX_GAP: usize = 5;
 
 /// Adds the IBANs of `text`.
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     let mut skip_to = 0;
     let mut previous = ' ';
     for (start, c) in text.char_indices() {
-        let begins = start >= skip_to && c.is_ascii_alphabetic() && !previous.is_alphanumeric();
+        // Inside a word only where the country and its two check digits stand together.
+        let begins = start >= skip_to
+            && latin(c).is_some_and(|c| c.is_ascii_alphabetic())
+            && (!previous.is_alphanumeric() || country_and_digits(text, start));
         previous = c;
         if begins && let Some(end) = at(text, start) {
             found.push(Found { start, end, kind: Kind::Iban });
@@ -111,28 +120,39 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     }
 }
 
+/// The letter or digit, as a Latin one where it looks like one.
+fn latin(c: char) -> Option<char> {
+    if c.is_ascii_alphanumeric() { Some(c) } else { look_alike(c) }
+}
+
+fn country_and_digits(text: &str, start: usize) -> bool {
+    let mut ahead = text.get(start..).unwrap_or_default().chars();
+    let mut letter = || ahead.next().and_then(latin).is_some_and(|c| c.is_ascii_alphabetic());
+    letter() && letter() && ahead.by_ref().take(2).filter(char::is_ascii_digit).count() == 2
+}
+
 /// Where the IBAN that begins here ends.
 fn at(text: &str, start: usize) -> Option<usize> {
     let mut compact: Vec<u8> = Vec::with_capacity(34);
     let mut separators = 0;
     let mut length = usize::MAX;
     for (offset, c) in text.get(start..)?.char_indices() {
-        if c.is_ascii_alphanumeric() {
+        if let Some(plain) = latin(c) {
             separators = 0;
-            compact.push(u8::try_from(c.to_ascii_uppercase()).ok()?);
+            compact.push(u8::try_from(plain.to_ascii_uppercase()).ok()?);
             match compact.len() {
                 2 => {
                     let country: &[u8] = &compact;
                     length = LENGTHS.iter().find(|(code, _)| code.as_slice() == country)?.1;
                 }
-                3 | 4 if !c.is_ascii_digit() => return None,
+                3 | 4 if !plain.is_ascii_digit() => return None,
                 _ => {}
             }
             if compact.len() == length {
-                let end = start + offset + 1;
+                let end = start + offset + c.len_utf8();
                 return valid(&compact, lead(text, start, 24)).then_some(end);
             }
-        } else if SEPARATORS.contains(&c) && separators < 3 {
+        } else if SEPARATORS.contains(&c) && separators < MAX_GAP {
             separators += 1;
         } else {
             return None;

@@ -17,11 +17,12 @@ static INTERNATIONAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// Numbers in the shapes of Italy, Britain, France and North America; `judge_national` counts their digits.
 static NATIONAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(concat!(
-        r"\(?3[2-9][ .\-]?\d\)?(?:[ .\-–/\n]{0,3}\d){6,7}", // Italian mobile
-        r"|\(0[1-9]\d{0,3}\)(?:[ .\-–/]{0,3}\d){4,9}",      // area code in brackets
-        r"|0[1-9]\d{0,3}(?:[ .\-–/]{0,3}\d){4,9}",          // leading zero
+        r"39[ .\-]?3[2-9]\d[ .\-]?\d{3}[ .\-]?\d{3,4}", // Italian mobile with its country, no plus
+        r"|\(?3[2-9][ .\-]?\d\)?(?:[ .\-–/\n]{0,3}\d){6,7}", // Italian mobile
+        r"|\(0[1-9]\d{0,3}\)(?:[ .\-–/]{0,3}\d){4,9}",  // area code in brackets
+        r"|0[1-9]\d{0,3}(?:[ .\-–/]{0,3}\d){4,9}",      // leading zero
         r"|(?:1[ .\-])?\(?[2-9]\d{2}\)?[ .\-]{1,2}[2-9]\d{2}[ .\-]\d{4}", // North America
-        r"|\d(?:[ ,.\-]\d){8,10}",                          // read out digit by digit
+        r"|\d(?:[ ,.\-]\d){8,10}",                      // read out digit by digit
     ))
 });
 
@@ -30,7 +31,7 @@ static CUED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b(?:tel|telefon\w*|telephone|phones?|mobile|cell|cellular[ei]|cellphone|fax|whatsapp|recapit[oi]",
         r"|my number|(?:il )?mio numero|contact number|call me|call us|call back|ring me|text me|reach me|dial",
-        r"|contatta(?:te)?mi|contattarmi|(?:ri)?chiama(?:te)?mi|(?:ri)?chiamarmi|mi (?:ri)?chiami(?:no)?)\b",
+        r"|wa\.me|contatta(?:te)?mi|contattarmi|(?:ri)?chiama(?:te)?mi|(?:ri)?chiamarmi|mi (?:ri)?chiami(?:no)?)\b",
         r"[^\d\n+(]{0,25}\(?\d(?:[ .\-–/()]{0,3}\d){5,14}"
     ))
 });
@@ -45,7 +46,15 @@ static ORDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"|parcel|pacco|rif|riferimento|ref|reference|case|contratt[oi]|contract|bollett\w*|codice|code|id|sku|ean",
         r"|barcode|serial\w*|seriale|matricola|imei|account|conto|pod|pdr|polizza|policy|booking|prenotazione",
         r"|bigliett[oi]|n|nr|no|articolo|item|prodott[oi]|product|modello|model|transaction|transazione|cro|trn|meter",
-        r"|contatore|cliente|customer(?: number| id)|gift card|lotto|batch|iva|vat)\b|#|n°|№)[^\d\n]{0,18}$"
+        r"|contatore|gift card|lotto|batch|iva|vat)\b|#|n°|№)[^\d\n]{0,18}$"
+    ))
+});
+
+/// A customer's number has nothing but small words before it; a name there makes the number that of a telephone.
+static CUSTOMER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)\b(?:cliente|customer (?:number|id|no|code))\b",
+        r"(?:[ .:,#=°\-]{1,3}(?:n|nr|no|num|numero|number|id|code|codice|è|e'|is|mio|my)\b){0,3}[ .:,#=°\-]{0,3}$"
     ))
 });
 
@@ -148,7 +157,7 @@ fn starts_inside(text: &str, start: usize) -> bool {
         || matches!(previous, '€' | '$' | '£' | '#')
 }
 
-fn is_amount(text: &str, start: usize, end: usize) -> bool {
+pub(super) fn is_amount(text: &str, start: usize, end: usize) -> bool {
     let tail = text.get(end..).unwrap_or_default().trim_start();
     let head = text.get(..start).unwrap_or_default().trim_end();
     tail.starts_with(['€', '$', '£', '%'])
@@ -217,6 +226,7 @@ fn judge_cued(text: &str, start: usize, end: usize) -> bool {
 /// Whether digits have the form of an Italian, British or French number.
 pub(super) fn national(digits: &[u8]) -> bool {
     match digits {
+        [3, 9, 3, 2..=9, ..] if digits.len() >= 11 => digits.len() <= 12,
         [3, 2..=9, ..] => (9..=10).contains(&digits.len()),
         [0, 1..=9, ..] => (8..=11).contains(&digits.len()),
         _ => false,
@@ -226,7 +236,7 @@ pub(super) fn national(digits: &[u8]) -> bool {
 /// Whether words before a number say that it is an order, ticket or product number.
 pub(super) fn is_order(lead: &str) -> bool {
     let matches = |pattern: &Option<Regex>| pattern.as_ref().is_some_and(|pattern| pattern.is_match(lead));
-    matches(&ORDER) && !matches(&MINE)
+    (matches(&ORDER) || matches(&CUSTOMER)) && !matches(&MINE)
 }
 
 fn cue_near(text: &str, start: usize) -> bool {
@@ -234,10 +244,11 @@ fn cue_near(text: &str, start: usize) -> bool {
 }
 
 #[cfg(test)]
-pub(super) fn patterns() -> [bool; 7] {
+pub(super) fn patterns() -> [bool; 8] {
     [
         INTERNATIONAL.is_some(),
         MINE.is_some(),
+        CUSTOMER.is_some(),
         NATIONAL.is_some(),
         CUED.is_some(),
         FOLLOWING.is_some(),

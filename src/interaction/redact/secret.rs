@@ -9,7 +9,7 @@ use super::numbers::DIGIT_WORD;
 use super::scan::{Found, Kind, pattern};
 
 /// Names of numeric secrets.
-const CODE: &str = r"(?:pin|pin ?code|codice pin|otp|puk|cvv2?|cvc2?|cvn|csc|one[ -]?time (?:pass(?:word|code)|code|pin)|(?:security|verification|authentication|auth|access|login|confirmation|activation|unlock|2fa|sms|temporary|secret) code|passcode|codice (?:di |d')?(?:sicurezza|verifica|accesso|autenticazione|autorizzazione|conferma|attivazione|sblocco|otp|sms|segreto|temporaneo|dispositivo|usa e getta)|codice (?:che )?(?:mi )?(?:è|e'|avete) (?:arrivato|ricevuto|mandato|inviato)(?: via sms| per sms)?)";
+pub(super) const CODE: &str = r"(?:pin|pin ?code|codice pin|otp|puk|cvv2?|cvc2?|cvn|csc|one[ -]?time (?:pass(?:word|code)|code|pin)|(?:security|verification|authentication|auth|access|login|confirmation|activation|unlock|2fa|sms|temporary|secret) code|passcode|codice (?:di |d')?(?:sicurezza|verifica|accesso|autenticazione|autorizzazione|conferma|attivazione|sblocco|otp|sms|segreto|temporaneo|dispositivo|usa e getta)|codice (?:che )?(?:mi )?(?:è|e'|avete) (?:arrivato|ricevuto|mandato|inviato)(?: via sms| per sms)?)";
 /// Small words between a cue and its value.
 const FILLER: &str = r"(?:is|was|are|it's|its|code|number|that|i|got|received|you|sent|me|for|my|the|of|on|to|this|card|account|app|login|new|old|current|just|now|temporary|è|é|e'|era|sono|il|la|lo|le|del|della|dell'|di|mio|mia|mie|che|ho|ricevuto|mi|avete|hai|mandato|inviato|arrivato|arrivata|numero|codice|carta|conto|per|accesso|l'accesso|nuovo|nuova|vecchio|vecchia|attuale|sms|via|tramite|questo|questa|otp|pin|app)";
 
@@ -49,7 +49,7 @@ static HINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Words that follow *my password is* without being one.
-const NOT_SECRET: &[&str] = &[
+pub(super) const NOT_SECRET: &[&str] = &[
     "not",
     "no",
     "wrong",

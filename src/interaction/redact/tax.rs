@@ -6,9 +6,9 @@ use regex::Regex;
 
 use super::scan::{Found, Kind, digits, each, lead, luhn, pattern, stands_alone};
 
-/// Sixteen characters, digits or the letters that stand for them, one or two separators between any.
+/// Sixteen characters, digits or the letters that stand for them, up to three separators between any.
 static TAX_CODE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let (letter, digit, sep) = ("[A-Z]", "[0-9LMNPQRSTUV]", r"[ .\-_/\n]{0,2}");
+    let (letter, digit, sep) = ("[A-Z]", "[0-9LMNPQRSTUV]", r"[ .,;:\-–—_/|·•*\n]{0,3}");
     let month = "[A-EHLMPRST]";
     let six = std::iter::repeat_n(letter, 6).collect::<Vec<_>>().join(sep);
     let place = std::iter::repeat_n(digit, 3).collect::<Vec<_>>().join(sep);
@@ -27,6 +27,13 @@ static VAT_CUED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(r"(?i)(?:\bp\.? ?iva|\bpartita ?iva|\bpiva|\bvat)\b[^\d\n]{0,20}\d(?:[ .\-]?\d){7,11}")
 });
 
+/// A company's codice fiscale has eleven digits; only its name tells it from an order number.
+static COMPANY_CUED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?:codice fiscale|\bcod\.? ?fisc\w*\.?|\bc\.? ?f\b\.?|\bfiscal code|\btax code)[^\d\n]{0,20}\d(?:[ .\-]?\d){10}",
+    )
+});
+
 static NI: LazyLock<Option<Regex>> =
     LazyLock::new(|| pattern(r"(?i)[A-CEGHJ-PR-TW-Z][ .\-]?[A-CEGHJ-NPR-TW-Z](?:[ .\-]?\d){6}[ .\-]?[A-D]"));
 
@@ -43,7 +50,9 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
         // Words apart can spell letters only; a code has figures, and more of them when it is written apart.
         let enough = if code.len() == span.len() { figures >= 1 } else { figures >= 3 };
         let cued = || TAX_CUE.as_ref().is_some_and(|cue| cue.is_match(lead(text, start, 30)));
-        let is_code = enough && stands_alone(text, start, end) && (tax_code(&code) || cued());
+        // Glued to a word, its check letter has to be right.
+        let glued = code.len() == span.len() && figures >= 5 && tax_code(&code);
+        let is_code = enough && (glued || stands_alone(text, start, end) && (tax_code(&code) || cued()));
         is_code.then(|| add(found, start, end, Kind::TaxCode))
     });
     each(VAT_PREFIXED.as_ref(), text, |start, end| {
@@ -55,6 +64,12 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
         let number = start + span.find(|c: char| c.is_ascii_digit())?;
         let alone = !text.get(end..)?.starts_with(|c: char| c.is_alphanumeric());
         alone.then(|| add(found, number, end, Kind::Vat))
+    });
+    each(COMPANY_CUED.as_ref(), text, |start, end| {
+        let span = text.get(start..end)?;
+        let number = start + span.find(|c: char| c.is_ascii_digit())?;
+        let alone = !text.get(end..)?.starts_with(|c: char| c.is_alphanumeric());
+        alone.then(|| add(found, number, end, Kind::TaxCode))
     });
     each(NI.as_ref(), text, |start, end| {
         let letters: String = text
@@ -121,12 +136,13 @@ fn ssn(digits: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-pub(super) fn patterns() -> [bool; 7] {
+pub(super) fn patterns() -> [bool; 8] {
     [
         TAX_CODE.is_some(),
         TAX_CUE.is_some(),
         VAT_PREFIXED.is_some(),
         VAT_CUED.is_some(),
+        COMPANY_CUED.is_some(),
         NI.is_some(),
         SSN.is_some(),
         SSN_CUE.is_some(),

@@ -21,6 +21,7 @@ fn stays(text: &str) {
 
 #[test]
 fn every_pattern_compiles() {
+    assert!(asked::patterns().iter().all(|good| *good));
     assert!(card::patterns().iter().all(|good| *good));
     assert!(email::patterns().iter().all(|good| *good));
     assert!(numbers::patterns().iter().all(|good| *good));
