@@ -22,7 +22,7 @@ use crate::nlp::service::{EngineHandle, EngineSettings};
 use crate::routing::decision::hash_json;
 use crate::routing::{Policy, PolicyHandle};
 use crate::store::console::ConsoleStore;
-use crate::store::{self, MarkKey, Store};
+use crate::store::{self, MarkKey, Store, StoreError};
 use crate::telemetry::Health;
 use crate::worker::{self, LaneContext, Pipeline};
 
@@ -252,7 +252,12 @@ pub async fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 
 /// The same, with what the console keeps there.
 pub async fn console_store(config: &Config) -> anyhow::Result<Arc<dyn ConsoleStore>> {
-    store::open_console(&config.store).await.context(Hinted::new(
+    store::open_console(&config.store).await.map_err(store_error)
+}
+
+/// A store that cannot be opened, with its remedy.
+pub fn store_error(error: StoreError) -> anyhow::Error {
+    anyhow::Error::new(error).context(Hinted::new(
         "the database cannot be used",
         "check store.url (or store.url_file) in smista.toml; `smista doctor` tells more",
     ))
@@ -301,7 +306,15 @@ pub async fn pipeline(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<
 /// The secret that keys the hashes of identities.
 pub fn identity_key(config: &Config) -> anyhow::Result<Arc<[u8]>> {
     let Some(path) = &config.interaction.identity_key_file else {
-        return Ok(config.interaction.identity_key.as_bytes().into());
+        let key = &config.interaction.identity_key;
+        if key.trim().is_empty() {
+            return Err(Hinted::new(
+                "interaction.identity_key is empty",
+                "put a secret of your own into it (openssl rand -hex 32), or name a file in identity_key_file",
+            )
+            .into());
+        }
+        return Ok(key.as_bytes().into());
     };
     let text = std::fs::read_to_string(path).context(Hinted::new(
         format!("the identity key {} cannot be read", path.display()),

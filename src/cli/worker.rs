@@ -1,6 +1,7 @@
 //! `smista worker`: the service. Broker, store, engine and policy by configuration; then [`worker::run`] until a signal.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,9 +12,11 @@ use crate::broker::Broker;
 use crate::broker::amqp::AmqpBroker;
 use crate::config::Config;
 use crate::routing::PolicyHandle;
+use crate::store::{self, Store};
 use crate::telemetry::health::Part;
 use crate::telemetry::{Health, events, http};
 use crate::worker;
+use crate::worker::backoff::Backoff;
 
 /// Decide what arrives on RabbitMQ until stopped.
 #[derive(Debug, Clone, clap::Args)]
@@ -40,8 +43,10 @@ pub async fn run(_args: Args, config: Config) -> anyhow::Result<Outcome> {
         );
         http::serve(address, recorder, health.clone(), stop.clone()).await.context(hint)?;
     }
-    let store = setup::store(&config).await?;
-    health.set(Part::Store, true, "open");
+    // What only a person can mend is told before anything is waited for.
+    setup::policy(&config)?;
+    setup::identity_key(&config)?;
+    let Some(store) = store_when_there(&config, &health, &stop).await? else { return Ok(Outcome::Done) };
     let pipeline = setup::pipeline(&config, store).await?;
     health.set(Part::Engine, true, "loaded");
     reload_on_hangup(&config, Arc::clone(pipeline.policy()))?;
@@ -54,6 +59,37 @@ pub async fn run(_args: Args, config: Config) -> anyhow::Result<Outcome> {
     let settings = setup::worker_settings(&config)?;
     worker::run(Arc::new(broker), context, settings, stop).await?;
     Ok(Outcome::Done)
+}
+
+/// Opens the store; while the database is away, waits for it, as a running worker does: messages stay with the broker.
+/// None when it was to stop first.
+async fn store_when_there(
+    config: &Config,
+    health: &Health,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Arc<dyn Store>>> {
+    let mut backoff = Backoff::new(Duration::from_millis(500));
+    loop {
+        let opened = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(None),
+            opened = store::open(&config.store) => opened,
+        };
+        match opened {
+            Ok(store) => {
+                health.set(Part::Store, true, "open");
+                return Ok(Some(store));
+            }
+            Err(error) if error.is_transient() => {
+                health.set(Part::Store, false, "not available");
+                events::StoreAwaited { error: &error.to_string() }.emit();
+            }
+            Err(error) => return Err(setup::store_error(error)),
+        }
+        if !backoff.pause(stop).await {
+            return Ok(None);
+        }
+    }
 }
 
 /// Stops at SIGTERM and SIGINT.

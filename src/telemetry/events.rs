@@ -4,6 +4,8 @@
 mod engine;
 mod links;
 mod shards;
+mod upkeep;
+mod web;
 
 use std::time::Duration;
 
@@ -11,8 +13,10 @@ use metrics::{Unit, counter, gauge, histogram};
 use tracing::{debug, error, info, warn};
 
 pub use engine::{BatchRun, WindowCached};
-pub use links::{BrokerChanged, BrokerLink, Stalled};
+pub use links::{BrokerChanged, BrokerLink, Stalled, StoreAwaited};
 pub use shards::{ActiveShards, ShardGivenAway, ShardTaken, Shared, SharingFailed};
+pub use upkeep::{Forgot, PurgeFailed, Purged, RelayFailed, Relayed};
+pub use web::{ConsoleFailed, HttpStopped, SignIn};
 
 /// Every metric's name, Prometheus conventions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -370,76 +374,6 @@ impl AckLost<'_> {
     }
 }
 
-/// Outbox rows that a crash or an outage had left behind were published.
-pub struct Relayed {
-    /// How many.
-    pub messages: usize,
-}
-
-impl Relayed {
-    /// Records it.
-    pub fn emit(self) {
-        counter!(Metric::Relayed.name()).increment(self.messages as u64);
-        info!(messages = self.messages, "outbox relayed");
-    }
-}
-
-/// The relay could not do its work; it will try again.
-pub struct RelayFailed<'a> {
-    /// The cause.
-    pub error: &'a str,
-}
-
-impl RelayFailed<'_> {
-    /// Records it.
-    pub fn emit(self) {
-        warn!(error = self.error, "outbox relay failed");
-    }
-}
-
-/// Old messages were forgotten.
-pub struct Purged {
-    /// How many.
-    pub messages: u64,
-}
-
-impl Purged {
-    /// Records it.
-    pub fn emit(self) {
-        if self.messages > 0 {
-            info!(messages = self.messages, "old messages forgotten");
-        }
-    }
-}
-
-/// Customers not heard from, or old erasures, were forgotten.
-pub struct Forgot {
-    /// Customers, with their identities.
-    pub customers: u64,
-    /// Marks and records of erasures.
-    pub erasures: u64,
-}
-
-impl Forgot {
-    /// Records it.
-    pub fn emit(self) {
-        info!(customers = self.customers, erasures = self.erasures, "old customers and erasures forgotten");
-    }
-}
-
-/// Old messages could not be forgotten; it is tried again in an hour.
-pub struct PurgeFailed<'a> {
-    /// The cause.
-    pub error: &'a str,
-}
-
-impl PurgeFailed<'_> {
-    /// Records it.
-    pub fn emit(self) {
-        warn!(error = self.error, "old messages not forgotten");
-    }
-}
-
 /// The policy was reloaded, or a bad one refused.
 pub struct PolicyReload<'a> {
     /// The policy in force now.
@@ -454,51 +388,6 @@ impl PolicyReload<'_> {
         match self.refused {
             None => info!(policy = self.version, "policy reloaded"),
             Some(reason) => error!(policy = self.version, reason, "policy refused, the former one stays"),
-        }
-    }
-}
-
-/// The telemetry address stopped answering.
-pub struct HttpStopped<'a> {
-    /// The cause.
-    pub error: &'a str,
-}
-
-impl HttpStopped<'_> {
-    /// Records it.
-    pub fn emit(self) {
-        error!(error = self.error, "telemetry address stopped");
-    }
-}
-
-/// A page of the console could not be made.
-pub struct ConsoleFailed<'a> {
-    /// The cause.
-    pub error: &'a str,
-}
-
-impl ConsoleFailed<'_> {
-    /// Records it.
-    pub fn emit(self) {
-        error!(error = self.error, "console page failed");
-    }
-}
-
-/// Somebody tried to sign in to the console.
-pub struct SignIn<'a> {
-    /// Whether they may.
-    pub admitted: bool,
-    /// From where.
-    pub address: &'a str,
-}
-
-impl SignIn<'_> {
-    /// Records it.
-    pub fn emit(self) {
-        if self.admitted {
-            info!(address = self.address, "console sign-in");
-        } else {
-            warn!(address = self.address, "console sign-in refused");
         }
     }
 }

@@ -223,6 +223,9 @@ fn exit_codes_and_errors_say_what_to_do() {
         "no.db",
     );
     check(&["replay", "--decision", "17"], 2, "--decision");
+    let keyless = "[interaction]\nidentity_key = \" \"\n[store]\nurl = \"postgres://u@127.0.0.1:1/d\"\n";
+    std::fs::write(dir.path().join("keyless.toml"), keyless).unwrap();
+    check(&["--config", "keyless.toml", "worker"], 1, "openssl rand -hex 32");
     std::fs::write(dir.path().join("store.toml"), "[store]\nurl = \"sqlite:none.db\"\n").unwrap();
     let id = "b1946ac9-2b1e-5d3f-9c46-0d0f6b3b8f11";
     check(&["--config", "store.toml", "replay", "--decision", id], 2, "none.db");

@@ -7,9 +7,10 @@ use sqlx::Connection as _;
 
 use crate::support::ledger::Ledger;
 use crate::support::process::Workspace;
+use crate::support::proxy::{Mode, Proxy};
 use crate::support::rabbit::Rabbit;
 use crate::support::rig::{Moods, Rig, rig};
-use crate::support::{amqp_url, fresh_prefix};
+use crate::support::{amqp_url, fresh_database, fresh_prefix, postgres_url};
 
 /// What readiness says of a part: whether it works, and in which words.
 fn part(rig: &Rig, name: &str) -> (bool, String) {
@@ -175,4 +176,37 @@ async fn a_blocked_broker_is_seen_in_health_metrics_and_log() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(worker.terminate(Duration::from_secs(40)), Some(0), "{}", worker.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_starts_before_its_database_waits_for_it() {
+    let (Some(amqp), Some(postgres)) = (amqp_url(), postgres_url()) else { return };
+    let database = fresh_database(&postgres).await;
+    let (server, name) = database.rsplit_once('/').unwrap();
+    let (user, address) = server.rsplit_once('@').unwrap();
+    let proxy = Proxy::to(address.parse().unwrap()).await;
+    proxy.set(Mode::Cut);
+    let store = format!("{user}@{}/{name}", proxy.address);
+    let prefix = fresh_prefix();
+    let workspace = Workspace::new(&amqp, &prefix, 1, Some(&store));
+    let text = std::fs::read_to_string(workspace.config()).unwrap();
+    std::fs::write(workspace.config(), text.replace("[store]\n", "[store]\nstatement_timeout_s = 1\n"))
+        .unwrap();
+    assert!(workspace.smista(&["topology", "apply"]).status.success());
+
+    let mut worker = workspace.worker("early");
+    until("it waits", || worker.log().contains("waiting for it")).await;
+    let mut ledger = Ledger::open(&amqp, &prefix).await;
+    ledger.publish("c1", "m1", "where is my parcel?", "2026-03-02T09:00:00Z").await;
+    proxy.set(Mode::Pass);
+    ledger.read(1, 0, Duration::from_secs(30)).await;
+    ledger.assert_complete_and_in_order();
+    assert_eq!(worker.terminate(Duration::from_secs(30)), Some(0), "{}", worker.log());
+    assert_eq!(worker.decided(), 1);
+
+    // And one that is told to stop while it waits stops.
+    proxy.set(Mode::Cut);
+    let mut waiting = workspace.worker("waiting");
+    until("it waits", || waiting.log().contains("waiting for it")).await;
+    assert_eq!(waiting.terminate(Duration::from_secs(30)), Some(0), "{}", waiting.log());
 }

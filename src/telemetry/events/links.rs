@@ -40,6 +40,19 @@ impl BrokerChanged<'_> {
     }
 }
 
+/// A worker starts and its database is not there yet.
+pub struct StoreAwaited<'a> {
+    /// The cause.
+    pub error: &'a str,
+}
+
+impl StoreAwaited<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        warn!(error = self.error, "database not available, waiting for it");
+    }
+}
+
 /// Messages are under way and none has come to its end for long; or one has again.
 pub struct Stalled {
     /// For how long; none when work goes on.
