@@ -1,8 +1,8 @@
 //! What one message's decision writes, as one whole: inbox, customer, decision, projections, outbox (invariant I1).
 
-use super::link::{Link, Param};
+use super::link::{Link, Param, Statement};
 use super::map::{self, Mapped};
-use super::sql::{OUTBOX, json, write_outbox};
+use super::sql::{OUTBOX, json, outbox};
 use super::{Effect, OutboxMessage, StoreError, erasure, identity, merge, risk, topics};
 use Param::{Int, Text};
 
@@ -101,19 +101,17 @@ pub(super) async fn write(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> 
     {
         return Ok(Written::Erased);
     }
-    if customer != conversation {
-        let key = identity::conversation_key(conversation);
-        link.execute(BIND_CONVERSATION, &[Text(&key), Text(customer)]).await?;
-    }
     let made_from = [Text(&rows.decision), Text(&rows.interaction), Text(&rows.before)];
     let [body, interaction, before] = made_from;
-    link.execute(DECISION, &[Text(&rows.decision_id), message, at, body, interaction, before]).await?;
-    super::console::project(link, &rows.review).await?;
-    map::map(link, &rows.mapped).await?;
-    risk::keep(link, decision).await?;
-    for row in &effect.outbox {
-        write_outbox(link, &effect.decision.message_id, effect.decision.decided_at, row).await?;
+    let made = [Text(&rows.decision_id), message, at, body, interaction, before];
+    let mut statements = vec![Statement::new(DECISION, made), map::map(&rows.mapped), risk::keep(decision)];
+    statements.extend(super::console::project(&rows.review));
+    statements.extend(outbox(&decision.message_id, decision.decided_at, &effect.outbox));
+    let key = identity::conversation_key(conversation);
+    if customer != conversation {
+        statements.push(Statement::new(BIND_CONVERSATION, [Text(&key), Text(customer)]));
     }
+    link.execute_each(&statements).await?;
     Ok(Written::All(topics::count(link, effect, OUTBOX).await?))
 }
 

@@ -2,13 +2,14 @@
 //! behind a savepoint of its own, so one that must not be written leaves the others alone. Nobody waits for company: a
 //! write that finds the connection free goes by itself.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
 
 use super::effect::{self, Rows, Written};
-use super::link::{Database, Link, Param};
+use super::link::{Database, Link, Param, Statement, places};
 use super::sql::decided;
 use super::{Committed, Effect, StoreError};
 use Param::{Int, Text};
@@ -16,7 +17,8 @@ use Param::{Int, Text};
 /// Writes in one transaction: a bound on how long the first of them waits for the last.
 const MOST: usize = 64;
 
-const MARK_SENT: &str = "UPDATE outbox SET sent_at = $2 WHERE id = $1 AND sent_at IS NULL";
+/// Outbox rows marked by one statement. Their number is rounded up to a power of two, so that there are few statements.
+const MARKED: usize = 64;
 
 /// Something to write as a whole.
 pub(super) enum Write {
@@ -120,11 +122,18 @@ async fn transaction(
     writes: &[Write],
 ) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
     let alone = writes.len() == 1;
-    let mut link = database.write().await?;
+    let marks = marks(writes);
+    let only_marks = writes.iter().all(|write| matches!(write, Write::Sent { .. }));
+    let mut link = match (only_marks, marks.len()) {
+        (true, 0..=1) => database.write_one().await?,
+        _ => database.write().await?,
+    };
+    for statement in &marks {
+        link.execute(&statement.sql, &statement.params).await?;
+    }
     let mut results = Vec::with_capacity(writes.len());
     for write in writes {
         let Write::Effect(effect) = write else {
-            mark(&mut *link, write).await?;
             results.push(Ok(Answer::Marked));
             continue;
         };
@@ -157,13 +166,30 @@ async fn transaction(
     Ok(results)
 }
 
-async fn mark(link: &mut dyn Link, write: &Write) -> Result<(), StoreError> {
-    if let Write::Sent { ids, at } = write {
-        for id in ids {
-            link.execute(MARK_SENT, &[Text(id), Int(*at)]).await?;
-        }
-    }
-    Ok(())
+/// All marks, at the time of the latest, in the order of ids: two who mark the same rows wait for one another.
+fn marks(writes: &[Write]) -> Vec<Statement<'_>> {
+    let sent = || {
+        writes.iter().filter_map(|write| match write {
+            Write::Sent { ids, at } => Some((ids, *at)),
+            Write::Effect(_) => None,
+        })
+    };
+    let Some(at) = sent().map(|(_, at)| at).max() else { return Vec::new() };
+    let ids: BTreeSet<&str> = sent().flat_map(|(ids, _)| ids).map(String::as_str).collect();
+    let ids: Vec<&str> = ids.into_iter().collect();
+    ids.chunks(MARKED)
+        .map(|ids| {
+            let count = ids.len().next_power_of_two();
+            let ids_here = places(2, count);
+            let sql = format!("UPDATE outbox SET sent_at = $1 WHERE id IN ({ids_here}) AND sent_at IS NULL");
+            let last = ids.last().copied().unwrap_or_default();
+            let padded = ids.iter().copied().chain(std::iter::repeat(last)).take(count);
+            Statement {
+                sql: Cow::Owned(sql),
+                params: std::iter::once(Int(at)).chain(padded.map(Text)).collect(),
+            }
+        })
+        .collect()
 }
 
 async fn commit(link: &mut dyn Link, effect: &Effect, rows: &Rows) -> Result<Committed, StoreError> {
@@ -206,12 +232,19 @@ mod tests {
     #[async_trait]
     impl Link for Counter {
         async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-            assert_eq!(sql, MARK_SENT);
-            if matches!(params, [Text("broken"), ..]) {
+            assert!(sql.starts_with("UPDATE outbox SET sent_at"), "{sql}");
+            let ids: BTreeSet<&str> = params
+                .iter()
+                .filter_map(|param| match param {
+                    Text(id) => Some(*id),
+                    Int(_) => None,
+                })
+                .collect();
+            if ids.contains("broken") {
                 return Err(StoreError::Unavailable("full".to_owned()));
             }
-            self.0.fetch_add(1, Ordering::Relaxed);
-            Ok(1)
+            self.0.fetch_add(ids.len(), Ordering::Relaxed);
+            Ok(ids.len() as u64)
         }
 
         async fn rows(&mut self, _: &str, _: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {

@@ -2,6 +2,7 @@
 //! SQL is the same for both databases (`$1` parameters, texts and 64-bit integers only), so it is written once in
 //! `sql.rs` and knows no driver.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +14,25 @@ use super::StoreError;
 pub(super) enum Param<'a> {
     Text(&'a str),
     Int(i64),
+}
+
+/// A statement with its parameters.
+#[derive(Debug, Clone)]
+pub(super) struct Statement<'a> {
+    pub sql: Cow<'static, str>,
+    pub params: Vec<Param<'a>>,
+}
+
+impl<'a> Statement<'a> {
+    pub fn new(sql: &'static str, params: impl IntoIterator<Item = Param<'a>>) -> Self {
+        Self { sql: Cow::Borrowed(sql), params: params.into_iter().collect() }
+    }
+}
+
+/// So many parameters for a list in a statement, from that number on: `$3, $4`.
+pub(super) fn places(from: usize, count: usize) -> String {
+    let places: Vec<String> = (from..from + count).map(|place| format!("${place}")).collect();
+    places.join(", ")
 }
 
 /// A value read.
@@ -52,6 +72,15 @@ pub(super) trait Link: Send {
     /// Runs a statement; rows changed.
     async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError>;
 
+    /// Runs statements in any order, as one where the database can: each changes rows of its own and reads nothing that
+    /// another writes.
+    async fn execute_each(&mut self, statements: &[Statement<'_>]) -> Result<(), StoreError> {
+        for statement in statements {
+            self.execute(&statement.sql, &statement.params).await?;
+        }
+        Ok(())
+    }
+
     /// Reads rows.
     async fn rows(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError>;
 
@@ -70,6 +99,11 @@ pub(super) trait Database: Send + Sync {
 
     /// A transaction that writes.
     async fn write(&self) -> Result<Box<dyn Link>, StoreError>;
+
+    /// The same for one statement only.
+    async fn write_one(&self) -> Result<Box<dyn Link>, StoreError> {
+        self.write().await
+    }
 
     /// Makes sure that what was deleted is gone from the files too, as far as the database can be told.
     async fn scrub(&self) -> Result<(), StoreError> {

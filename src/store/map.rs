@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::link::{Cell, Link, Param, cells};
+use super::link::{Cell, Link, Param, Statement, cells};
 use super::{Store, StoreError, sql};
 use crate::interaction::{Author, Channel, Interaction};
 use crate::journey::map::{Filter, Fold, Happened, Map, Moment, Row, Timeline};
@@ -106,11 +106,9 @@ const MAP: &str = "INSERT INTO map_contacts (customer, message_id, conversation_
     ON CONFLICT (message_id) DO NOTHING";
 
 /// Writes it. The message's inbox row has to be there; without it nothing is written.
-pub(in crate::store) async fn map(link: &mut dyn Link, row: &Mapped) -> Result<(), StoreError> {
-    let mut params: Vec<Param<'_>> = row.texts.iter().map(|text| Text(text)).collect();
-    params.extend(row.numbers.iter().map(|number| Int(*number)));
-    link.execute(MAP, &params).await?;
-    Ok(())
+pub(in crate::store) fn map(row: &Mapped) -> Statement<'_> {
+    let texts = row.texts.iter().map(|text| Text(text));
+    Statement::new(MAP, texts.chain(row.numbers.iter().map(|number| Int(*number))))
 }
 
 /// Read in the order of customers; the plus keeps the index on the time out of it, which would sort for every page.

@@ -16,7 +16,7 @@ use sqlx::{Column, Connection, Row, TypeInfo, ValueRef};
 
 use super::StoreError;
 use super::console::ConsoleStore;
-use super::link::{Cell, Database, Link, Param, failed, is_passing, not_opened};
+use super::link::{Cell, Database, Link, Param, Statement, failed, is_passing, not_opened};
 use super::sql::SqlStore;
 use super::sqlite::migrator;
 use crate::config;
@@ -40,6 +40,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 /// Between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// A connection that rested for longer is asked whether it lives before it is used.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Opens `postgres://…` and brings its schema up to date, if it is not.
 pub(super) async fn open(
     url: &str,
@@ -56,6 +59,16 @@ pub(super) async fn open(
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections.max(1))
         .acquire_timeout(limit)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                // One that was at work a moment ago is not asked whether it lives: that would be a round trip for every call.
+                if meta.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options);
     if !current? {
         migrator.run(&pool).await.map_err(|error| match forbidden(&error) {
@@ -203,6 +216,10 @@ impl Database for PostgresDatabase {
         Ok(Box::new(self.link(true).await?))
     }
 
+    async fn write_one(&self) -> Result<Box<dyn Link>, StoreError> {
+        Ok(Box::new(self.link(false).await?))
+    }
+
     fn writers(&self) -> u32 {
         self.pool.options().get_max_connections()
     }
@@ -249,6 +266,12 @@ impl Link for PostgresLink {
         Ok(bound(sql, params).execute(&mut **connection).await.map_err(failed)?.rows_affected())
     }
 
+    async fn execute_each(&mut self, statements: &[Statement<'_>]) -> Result<(), StoreError> {
+        let params: Vec<Param<'_>> =
+            statements.iter().flat_map(|statement| statement.params.iter().copied()).collect();
+        self.execute(&as_one(statements), &params).await.map(|_| ())
+    }
+
     async fn rows(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
         let connection = self.connection()?;
         read(&bound(sql, params).fetch_all(&mut **connection).await.map_err(failed)?)
@@ -261,6 +284,36 @@ impl Link for PostgresLink {
     async fn abandon(mut self: Box<Self>) -> Result<(), StoreError> {
         self.end("ROLLBACK").await
     }
+}
+
+/// The statements as one, the former ones as its common table expressions, with their parameters one after the other.
+/// PostgreSQL runs each of them once and to its end, all on the same snapshot.
+fn as_one(statements: &[Statement<'_>]) -> String {
+    let mut sql = String::new();
+    let mut given = 0;
+    for (place, statement) in statements.iter().enumerate() {
+        let last = place + 1 == statements.len();
+        match (place, last) {
+            (_, true) => sql.push_str(if place == 0 { "" } else { " " }),
+            (0, false) => sql.push_str("WITH s0 AS ("),
+            (_, false) => sql.push_str(&format!(", s{place} AS (")),
+        }
+        let mut parts = statement.sql.split('$');
+        sql.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+            let (number, rest) = part.split_at(digits);
+            match number.parse::<usize>() {
+                Ok(number) => sql.push_str(&format!("${}{rest}", number + given)),
+                Err(_) => sql.push_str(&format!("${part}")),
+            }
+        }
+        if !last {
+            sql.push(')');
+        }
+        given += statement.params.len();
+    }
+    sql
 }
 
 fn bound<'q>(sql: &'q str, params: &[Param<'q>]) -> Query<'q, Postgres, PgArguments> {
@@ -287,4 +340,22 @@ fn read(rows: &[PgRow]) -> Result<Vec<Vec<Cell>>, StoreError> {
                 .collect()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Param::{Int, Text};
+
+    #[test]
+    fn several_statements_become_one() {
+        let first = || Statement::new("INSERT INTO a VALUES ($1, $2, $1)", [Text("x"), Int(1)]);
+        let then = || Statement::new("UPDATE b SET c = $1 WHERE d = $2", [Int(2), Text("y")]);
+        assert_eq!(as_one(&[first()]), "INSERT INTO a VALUES ($1, $2, $1)");
+        assert_eq!(
+            as_one(&[first(), then(), then()]),
+            "WITH s0 AS (INSERT INTO a VALUES ($1, $2, $1)), s1 AS (UPDATE b SET c = $3 WHERE d = $4) \
+             UPDATE b SET c = $5 WHERE d = $6"
+        );
+    }
 }

@@ -1,7 +1,6 @@
 //! How likely each customer is to leave, a row per customer, written with each decision: the list of those who may.
 
-use super::StoreError;
-use super::link::{Link, Param};
+use super::link::{Param, Statement};
 use crate::journey::model::RiskLevel;
 use crate::routing::Decision;
 use Param::{Int, Text};
@@ -14,14 +13,12 @@ const KEEP: &str = "INSERT INTO customer_risks (customer, message_id, conversati
     WHERE customer_risks.decided_at <= excluded.decided_at";
 
 /// Writes it. The message's inbox row has to be there; without it nothing is written.
-pub(in crate::store) async fn keep(link: &mut dyn Link, decision: &Decision) -> Result<(), StoreError> {
+pub(in crate::store) fn keep(decision: &Decision) -> Statement<'_> {
     let level = match decision.journey.churn_risk.level {
         RiskLevel::Low => 0,
         RiskLevel::Medium => 1,
         RiskLevel::High => 2,
     };
     let at = Int(decision.decided_at.timestamp_micros());
-    let row = [Text(&decision.message_id), Text(&decision.conversation_id), Int(level), at];
-    link.execute(KEEP, &row).await?;
-    Ok(())
+    Statement::new(KEEP, [Text(&decision.message_id), Text(&decision.conversation_id), Int(level), at])
 }

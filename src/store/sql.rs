@@ -1,5 +1,6 @@
 //! The store over a [`Database`]: which statements run in which transaction. The same SQL runs on both databases.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 
@@ -14,7 +15,7 @@ use super::attendance::{self, Attendance};
 use super::effect::Rows;
 use super::group::{Answer, Group, Write};
 use super::identity;
-use super::link::{Cell, Database, Link, Param, cells};
+use super::link::{Cell, Database, Link, Param, Statement, cells, places};
 use super::map;
 use super::{
     Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, Forgotten, Keep,
@@ -34,13 +35,16 @@ const PURGE_STEP: i64 = 500;
 pub(super) struct SqlStore<D> {
     pub(super) database: D,
     group: Group,
+    /// Where several effects are written at once; else they and the marks go together.
+    marks: Option<Group>,
     keep: Keep,
 }
 
 impl<D: Database> SqlStore<D> {
     pub fn new(database: D, keep: Keep) -> Self {
-        let group = Group::new(database.writers());
-        Self { database, group, keep }
+        let writers = database.writers();
+        let marks = (writers > 1).then(|| Group::new(1));
+        Self { database, group: Group::new(writers), marks, keep }
     }
 
     /// One transaction of [`Store::forget`]: at most [`PURGE_STEP`] customers, each with the identities bound to it.
@@ -91,7 +95,7 @@ impl<D: Database> SqlStore<D> {
 impl<D: Database> SqlStore<D> {
     pub(super) async fn write_one(&self, sql: &str, params: &[Param<'_>]) -> Result<(), StoreError> {
         self.within(async {
-            let mut link = self.database.write().await?;
+            let mut link = self.database.write_one().await?;
             link.execute(sql, params).await?;
             link.commit().await
         })
@@ -166,7 +170,8 @@ impl<D: Database> Store for SqlStore<D> {
             return Ok(());
         }
         let write = Write::Sent { ids: ids.to_vec(), at: at.timestamp_micros() };
-        self.within(self.group.write(&self.database, write)).await.map(|_| ())
+        let group = self.marks.as_ref().unwrap_or(&self.group);
+        self.within(group.write(&self.database, write)).await.map(|_| ())
     }
 
     async fn unsent(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<OutboxMessage>, StoreError> {
@@ -506,17 +511,26 @@ const SILENT: &str = "SELECT c.customer FROM customers c WHERE c.updated_at < $1
 
 const FORGET: &str = "DELETE FROM customers WHERE customer = $1 AND updated_at < $2";
 
-/// Adds something to publish. The message's inbox row has to be there.
-pub(super) async fn write_outbox(
-    link: &mut dyn Link,
-    message: &str,
+/// Adds what is to be published, in that order; none when there is nothing. The message's inbox row has to be there.
+pub(super) fn outbox<'a>(
+    message: &'a str,
     at: DateTime<Utc>,
-    row: &OutboxMessage,
-) -> Result<(), StoreError> {
-    let (destination, at) = (Text(destination_name(row.destination)), Int(at.timestamp_micros()));
-    let row = [Text(&row.id), Text(message), destination, Text(&row.routing_key), Text(&row.body), at];
-    link.execute(OUTBOX, &row).await?;
-    Ok(())
+    rows: &'a [OutboxMessage],
+) -> Option<Statement<'a>> {
+    let at = Int(at.timestamp_micros());
+    let params = rows.iter().flat_map(|row| {
+        let destination = Text(destination_name(row.destination));
+        [Text(&row.id), Text(message), destination, Text(&row.routing_key), Text(&row.body), at]
+    });
+    let sql: Cow<'static, str> = match rows.len() {
+        0 => return None,
+        1 => Cow::Borrowed(OUTBOX),
+        more => {
+            let rows: Vec<String> = (1..more).map(|row| format!(", ({})", places(row * 6 + 1, 6))).collect();
+            Cow::Owned(format!("{OUTBOX}{}", rows.concat()))
+        }
+    };
+    Some(Statement { sql, params: params.collect() })
 }
 
 /// Keeps a correction. The message's inbox row has to be there.

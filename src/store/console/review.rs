@@ -7,7 +7,7 @@ use crate::routing::Decision;
 use crate::routing::decision::{Action, Level};
 use crate::store::StoreError;
 use crate::store::link::Param::{Int, Text};
-use crate::store::link::{Cell, Link, cells};
+use crate::store::link::{Cell, Statement, cells};
 
 /// Characters of a message that a search looks at.
 const SEARCHED: usize = 4_000;
@@ -230,14 +230,12 @@ const REVIEW: &str = "INSERT INTO review (conversation_id, message_id, decided_a
     WHERE review.decided_at <= excluded.decided_at";
 
 /// Writes it. The message's inbox row has to be there.
-pub(in crate::store) async fn project(link: &mut dyn Link, row: &Projection) -> Result<(), StoreError> {
+pub(in crate::store) fn project(row: &Projection) -> [Statement<'_>; 2] {
     let (conversation, message, at) = (Text(&row.conversation), Text(&row.message), Int(row.at));
-    link.execute(MESSAGE, &[message, conversation, at]).await?;
     let mut params = vec![conversation, message, at, Int(row.listed.into()), Int(row.urgency)];
     params.extend(row.texts.iter().map(|text| Text(text)));
     params.push(Int(row.due_at));
-    link.execute(REVIEW, &params).await?;
-    Ok(())
+    [Statement::new(MESSAGE, [message, conversation, at]), Statement::new(REVIEW, params)]
 }
 
 #[cfg(test)]

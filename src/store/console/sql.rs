@@ -190,9 +190,8 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
             }
             sql::write_correction(&mut *link, correction).await?;
             add_note(&mut *link, conversation, note).await?;
-            for message in outbox {
-                sql::write_outbox(&mut *link, &correction.message_id, correction.corrected_at, message)
-                    .await?;
+            if let Some(rows) = sql::outbox(&correction.message_id, correction.corrected_at, outbox) {
+                link.execute(&rows.sql, &rows.params).await?;
             }
             link.commit().await?;
             Ok(Corrected::Kept)
@@ -230,11 +229,11 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
             // It may have been purged or erased in between; what was corrected is in the queue and stays as it is.
             let known = "SELECT i.message_id FROM inbox i WHERE i.message_id = $1 AND NOT EXISTS \
                 (SELECT 1 FROM decisions d WHERE d.message_id = i.message_id AND d.decision_id <> i.decision_id)";
+            let mut statements = vec![map::map(&mapped), risk::keep(decision)];
             if !link.rows(known, &[Text(&decision.message_id)]).await?.is_empty() {
-                project(&mut *link, &row).await?;
+                statements.extend(project(&row));
             }
-            map::map(&mut *link, &mapped).await?;
-            risk::keep(&mut *link, decision).await?;
+            link.execute_each(&statements).await?;
             link.commit().await
         })
         .await
@@ -347,7 +346,7 @@ async fn supersede(
     let shown = link.rows(shown, &[Text(&decision.conversation_id), Text(&decision.message_id)]).await?;
     if let Some(row) = shown.into_iter().next() {
         let [at] = cells(row)?;
-        project(link, &Projection::of(decision, interaction).at(at.int()?)).await?;
+        link.execute_each(&project(&Projection::of(decision, interaction).at(at.int()?))).await?;
     }
     Ok(true)
 }
