@@ -97,7 +97,9 @@ async fn serve(config: Config, store: Arc<dyn ConsoleStore>) -> anyhow::Result<O
     let public = config.console.public_url.clone();
     let policy = PolicyHandle::new(setup::policy(&config)?);
     let tests = super::policy::tests_beside(config.policy.path.as_deref());
-    let console = Console::new(store, config.console, Some(config.broker), policy, tests, stop);
+    let console = Console::new(store, config.console, Some(config.broker), policy, tests, stop).context(
+        Hinted::new("the sign-in through the provider cannot be set up", "mend console.oidc of smista.toml"),
+    )?;
     let (address, serving) = start(console).await?;
     let mut out = anstream::stderr();
     writeln!(out, "{} {}", paint(GOOD, "console:"), public.unwrap_or_else(|| format!("http://{address}")))?;
@@ -140,8 +142,8 @@ async fn index(store: Arc<dyn ConsoleStore>) -> anyhow::Result<Outcome> {
 async fn account(command: AccountCommand, store: &dyn ConsoleStore) -> anyhow::Result<Outcome> {
     match command {
         AccountCommand::Add { name, role, generate } => {
-            if !is_name(&name) {
-                return Err(WrongUse(NAME.to_owned()).into());
+            if !Account::is_name(&name) {
+                return Err(WrongUse(Account::NAME.to_owned()).into());
             }
             if store.account(&name).await?.is_some() {
                 return Err(taken(&name));
@@ -175,14 +177,6 @@ async fn account(command: AccountCommand, store: &dyn ConsoleStore) -> anyhow::R
             told(&format!("{name} has another password; its sessions are over"), made_up)
         }
     }
-}
-
-/// What a name may be.
-const NAME: &str = "a name has 1 to 64 letters, digits or any of @ . _ -";
-
-fn is_name(name: &str) -> bool {
-    let fits = |c: char| c.is_alphanumeric() || "@._-".contains(c);
-    !name.is_empty() && name.chars().count() <= 64 && name.chars().all(fits)
 }
 
 fn taken(name: &str) -> anyhow::Error {

@@ -152,7 +152,7 @@ async fn serve_console(config: &Config, store: Arc<dyn ConsoleStore>) -> anyhow:
     let policy = PolicyHandle::new(setup::policy(config)?);
     let tests = super::policy::tests_beside(config.policy.path.as_deref());
     // The broker of the demo is inside the program and has nothing to show by then.
-    let console = Console::new(store, settings, None, policy, tests, stop);
+    let console = Console::new(store, settings, None, policy, tests, stop)?;
     let once = console.offer_once(DEMO_ACCOUNT);
     let (address, serving) = super::console::start(console).await?;
     let mut out = anstream::stderr();

@@ -49,7 +49,7 @@ pub fn resolve_paths(config: &mut Config, file: Option<&Path>) {
 
 /// Every file of secrets, keys and certificates that is named.
 fn secret_files(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
-    let crate::config::Config { broker, store, interaction, .. } = config;
+    let crate::config::Config { broker, store, interaction, console, .. } = config;
     [
         &mut broker.url_file,
         &mut broker.password_file,
@@ -67,6 +67,7 @@ fn secret_files(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
     ]
     .into_iter()
     .flatten()
+    .chain(console.oidc.as_mut().and_then(|oidc| oidc.client_secret_file.as_mut()))
 }
 
 fn find_pack(pack: &Path, base: Option<&Path>, program: Option<&Path>) -> PathBuf {

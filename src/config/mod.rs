@@ -2,6 +2,7 @@
 //! unknown keys are refused, and [`Config::validate`] checks what types cannot.
 
 mod deciding;
+mod oidc;
 pub mod secret;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ use std::time::Duration;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use serde::{Deserialize, Serialize};
+
+pub use oidc::Oidc;
 
 /// The annotated default file: every key with its meaning.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -427,6 +430,8 @@ pub struct Console {
     pub session_hours: u32,
     /// `en` or `it`: for accounts without a language, where the browser asks for neither.
     pub language: String,
+    /// Sign-in through a provider.
+    pub oidc: Option<Oidc>,
 }
 
 impl Console {
@@ -548,6 +553,9 @@ impl Config {
             }),
             "console.public_url must be http:// or https:// with a host, and no path",
         );
+        if let Some(oidc) = &self.console.oidc {
+            oidc.check(self.console.public_url.as_deref(), &mut check);
+        }
         check(self.journey.max_contacts >= 1, "journey.max_contacts must be at least 1");
         check(
             self.journey.time_zone.parse::<chrono_tz::Tz>().is_ok(),

@@ -10,6 +10,7 @@ mod fault;
 pub mod guard;
 mod live;
 mod maps;
+mod oidc;
 mod operations;
 mod operator;
 mod pages;
@@ -45,6 +46,9 @@ pub enum ConsoleError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The sign-in through a provider cannot be set up.
+    #[error("{0}")]
+    Oidc(String),
 }
 
 /// What every page has.
@@ -68,13 +72,16 @@ pub struct Console {
     attending: operations::attending::Roll,
     /// Maps that were just folded.
     maps: maps::Kept,
+    /// Sign-in through a provider.
+    oidc: Option<oidc::Oidc>,
     /// A sign-in without password, good once: its token's hash and the account.
     once: Mutex<Option<(String, String)>>,
     stop: CancellationToken,
 }
 
 impl Console {
-    /// Over a store; corrections are bound by the policy. Without a broker nothing is told of queues.
+    /// Over a store; corrections are bound by the policy. Without a broker nothing is told of queues. Fails where the
+    /// sign-in through a provider cannot be set up; the provider itself is not asked yet.
     pub fn new(
         store: Arc<dyn ConsoleStore>,
         config: config::Console,
@@ -82,8 +89,11 @@ impl Console {
         policy: PolicyHandle,
         policy_tests: Vec<(String, String)>,
         stop: CancellationToken,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> Result<Arc<Self>, ConsoleError> {
+        let public_url = config.public_url.as_deref().unwrap_or_default();
+        let oidc = config.oidc.as_ref().map(|oidc| oidc::Oidc::new(oidc, public_url)).transpose();
+        Ok(Arc::new(Self {
+            oidc: oidc.map_err(ConsoleError::Oidc)?,
             store,
             config,
             policy,
@@ -98,7 +108,12 @@ impl Console {
             maps: maps::Kept::default(),
             once: Mutex::new(None),
             stop,
-        })
+        }))
+    }
+
+    /// What the sign-in form offers.
+    fn offer(&self) -> pages::sign_in::Offer<'_> {
+        self.oidc.as_ref().map_or_else(pages::sign_in::Offer::default, oidc::Oidc::offer)
     }
 
     /// The path of a sign-in for an account that works once, in this process only.

@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::guard::{self, Guard};
 use super::{
-    Console, access, assets, conversation, fault::Fault, live, maps, operator, policy, queue, sign_in,
+    Console, access, assets, conversation, fault::Fault, live, maps, oidc, operator, policy, queue, sign_in,
 };
 use crate::store::console::Role;
 
@@ -25,6 +25,10 @@ pub enum Page {
     SignIn,
     /// A sign-in that works once.
     Once,
+    /// Off to the provider.
+    Provider,
+    /// Back from it.
+    Callback,
     /// The end of a session.
     SignOut,
     /// Style sheet, script, icon.
@@ -94,6 +98,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/sign-in", Page::SignInForm, None),
     route(Method::POST, "/sign-in", Page::SignIn, None),
     route(Method::GET, "/sign-in/once/{token}", Page::Once, None),
+    route(Method::GET, "/sign-in/provider", Page::Provider, None),
+    route(Method::GET, oidc::CALLBACK, Page::Callback, None),
     route(Method::POST, "/sign-out", Page::SignOut, Some(Role::Viewer)),
     route(Method::GET, "/assets/{name}", Page::Asset, None),
     route(Method::GET, "/queue", Page::Queue, Some(Role::Viewer)),
@@ -141,6 +147,8 @@ fn handler(page: Page) -> MethodRouter<Arc<Console>> {
         Page::SignInForm => get(sign_in::form),
         Page::SignIn => post(sign_in::sign_in),
         Page::Once => get(sign_in::once),
+        Page::Provider => get(oidc::start),
+        Page::Callback => get(oidc::callback),
         Page::SignOut => post(sign_in::sign_out),
         Page::Asset => get(assets::asset),
         Page::Queue => get(queue::page),

@@ -21,6 +21,9 @@ use crate::telemetry::events;
 pub(super) struct Target {
     #[serde(default)]
     next: String,
+    /// `provider` right after the end of a session that a provider vouched for.
+    #[serde(default)]
+    out: String,
 }
 
 /// The form.
@@ -30,7 +33,12 @@ pub(super) async fn form(
     Query(target): Query<Target>,
 ) -> Response {
     let words = Language::asked(&headers, &console.config.language).words();
-    pages::sign_in::page(words, &target.next, None).into_response()
+    let out = match &console.oidc {
+        Some(oidc) if target.out == "provider" => oidc.sign_out().await,
+        _ => None,
+    };
+    let offer = pages::sign_in::Offer { sign_out: out.as_deref(), ..console.offer() };
+    pages::sign_in::page(words, &target.next, None, offer).into_response()
 }
 
 #[derive(Deserialize)]
@@ -46,6 +54,9 @@ pub(super) async fn sign_in(
     State(console): State<Arc<Console>>,
     request: Request,
 ) -> Result<Response, Fault> {
+    if console.oidc.as_ref().is_some_and(|oidc| !oidc.takes_passwords()) {
+        return Err(Fault::NotFound);
+    }
     let address = guard::address(request.extensions());
     let headers = request.headers().clone();
     let words = Language::asked(&headers, &console.config.language).words();
@@ -53,7 +64,7 @@ pub(super) async fn sign_in(
     let given: Given = super::query::parsed(&body).ok_or(Fault::BadRequest)?;
     if let Some(wait) = console.throttle.try_now(&given.account, &address, Instant::now()) {
         events::SignIn { admitted: false, address: &address }.emit();
-        let page = pages::sign_in::page(words, &given.next, Some(words.sign_in_wait));
+        let page = pages::sign_in::page(words, &given.next, Some(words.sign_in_wait), console.offer());
         let wait = wait.as_secs().max(1).to_string();
         return Ok((StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, wait)], page).into_response());
     }
@@ -62,7 +73,7 @@ pub(super) async fn sign_in(
     let verified = console.passwords.verify(given.password, hash).await;
     let Some(account) = account.filter(|_| verified) else {
         events::SignIn { admitted: false, address: &address }.emit();
-        let page = pages::sign_in::page(words, &given.next, Some(words.sign_in_wrong));
+        let page = pages::sign_in::page(words, &given.next, Some(words.sign_in_wrong), console.offer());
         return Ok((StatusCode::UNAUTHORIZED, page).into_response());
     };
     console.throttle.succeeded(&given.account, &address);
@@ -85,7 +96,8 @@ pub(super) async fn once(
     begin(&console, &headers, &account.ok_or(Fault::NotFound)?, "").await
 }
 
-async fn begin(
+/// Begins a session and leads on.
+pub(super) async fn begin(
     console: &Console,
     headers: &HeaderMap,
     account: &Account,
@@ -118,8 +130,11 @@ pub(super) async fn sign_out(
     State(console): State<Arc<Console>>,
     Extension(viewer): Extension<Viewer>,
 ) -> Result<Response, Fault> {
+    let account = console.store.account(&viewer.account).await?;
     console.store.end_session(&viewer.session).await?;
-    let mut response = Redirect::to("/sign-in").into_response();
+    let vouched = console.oidc.is_some() && account.is_some_and(|account| account.is_of_provider());
+    let to = if vouched { "/sign-in?out=provider" } else { "/sign-in" };
+    let mut response = Redirect::to(to).into_response();
     if let Some(cookie) = guard::cookie(&console, None) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }

@@ -35,6 +35,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "review_status", include_str!("../../migrations/postgres/0011_review_status.sql")),
     (12, "operations", include_str!("../../migrations/postgres/0012_operations.sql")),
     (13, "maps", include_str!("../../migrations/postgres/0013_maps.sql")),
+    (14, "identities", include_str!("../../migrations/postgres/0014_identities.sql")),
 ];
 
 /// Between two tries to connect.

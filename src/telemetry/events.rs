@@ -16,7 +16,7 @@ pub use engine::{BatchRun, WindowCached};
 pub use links::{BrokerChanged, BrokerLink, Stalled, StoreAwaited};
 pub use shards::{ActiveShards, ShardGivenAway, ShardTaken, Shared, SharingFailed};
 pub use upkeep::{Forgot, PurgeFailed, Purged, RelayFailed, Relayed};
-pub use web::{ConsoleFailed, HttpStopped, SignIn};
+pub use web::{ConsoleFailed, HttpStopped, ProviderRefused, SignIn};
 
 /// Every metric's name, Prometheus conventions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use super::super::style::{GOOD, paint};
 use super::super::{Hinted, Outcome, WrongUse};
 use crate::console::{api, password};
-use crate::store::console::{ConsoleStore, Scope, Token};
+use crate::store::console::{Account, ConsoleStore, Scope, Token};
 
 #[derive(Debug, Clone, Subcommand)]
 #[command(
@@ -39,8 +39,8 @@ pub(super) enum TokenCommand {
 pub(super) async fn run(command: TokenCommand, store: &dyn ConsoleStore) -> anyhow::Result<Outcome> {
     match command {
         TokenCommand::Add { name, mut scope } => {
-            if !super::is_name(&name) {
-                return Err(WrongUse(super::NAME.to_owned()).into());
+            if !Account::is_name(&name) {
+                return Err(WrongUse(Account::NAME.to_owned()).into());
             }
             scope.sort_unstable();
             scope.dedup();

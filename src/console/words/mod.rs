@@ -99,7 +99,8 @@ macro_rules! words {
 }
 
 words! {
-    console, skip, sign_in, sign_out, account, password, sign_in_wrong, sign_in_wait, signed_in_as,
+    console, skip, sign_in, sign_out, account, password, sign_in_wrong, sign_in_wait, sign_in_provider, sign_in_away, sign_in_failed,
+    sign_in_no_role, sign_in_taken, signed_out, sign_out_provider, signed_in_as,
     queue_title, views, to_do, mine, unassigned, urgent, resolved, saved_views, save_view, view_name, forget,
     filters, search, apply, clear, any, sort, most_urgent, newest, status, priority, queue, channel, stage,
     sentiment, language_label, signal, nothing_here, nothing_here_why, next_page, first_page, open_one, open_one_why,

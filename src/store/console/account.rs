@@ -52,6 +52,31 @@ pub struct Account {
     pub created_at: DateTime<Utc>,
 }
 
+impl Account {
+    /// What a name may be.
+    pub const NAME: &str = "a name has 1 to 64 letters, digits or any of @ . _ -";
+
+    /// Whether it may be one.
+    pub fn is_name(name: &str) -> bool {
+        let fits = |c: char| c.is_alphanumeric() || "@._-".contains(c);
+        !name.is_empty() && name.chars().count() <= 64 && name.chars().all(fits)
+    }
+
+    /// Whether a provider vouches for it: it has no password.
+    pub fn is_of_provider(&self) -> bool {
+        self.password.is_empty()
+    }
+}
+
+/// Who somebody is for an OpenID Connect provider: the only two claims that stay the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// `iss`.
+    pub issuer: String,
+    /// `sub`.
+    pub subject: String,
+}
+
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {

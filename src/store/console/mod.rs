@@ -6,6 +6,7 @@ mod account;
 mod filter;
 mod maps;
 mod operations;
+mod provider;
 mod review;
 mod sql;
 mod token;
@@ -17,7 +18,7 @@ use super::{Correction, OutboxMessage, StoreError};
 use crate::interaction::Interaction;
 use crate::routing::Decision;
 
-pub use account::{Account, Role, Session};
+pub use account::{Account, Identity, Role, Session};
 pub use filter::{Cursor, Filter, LOOKED_THROUGH, Page, Sorting};
 pub use maps::{Judged, MapsStore, Risk};
 pub use operations::{LAGS, Operated, Operation, OperationsStore, Pace, PolicyUse};
@@ -163,6 +164,11 @@ pub trait ConsoleStore: OperationsStore + MapsStore {
 
     /// Writes an account anew and ends its sessions; false when there is none of that name.
     async fn change_account(&self, account: &Account) -> Result<bool, StoreError>;
+
+    /// The account of somebody whom a provider vouches for, with this role from now on; made with this name when it is the
+    /// first time. None when another account has the name. A disabled account is given back as it is.
+    async fn admit(&self, identity: &Identity, name: &str, role: Role)
+    -> Result<Option<Account>, StoreError>;
 
     /// Sets the language of an account's pages; empty for what the browser asks for.
     async fn set_language(&self, account: &str, language: &str) -> Result<(), StoreError>;

@@ -7,8 +7,9 @@ use uuid::Uuid;
 use super::filter::Statement;
 use super::review::{self, COLUMNS};
 use super::{
-    Access, Account, Act, ConsoleStore, Corrected, Correction, Cursor, Expired, Filter, Item, MESSAGES, News,
-    Note, OutboxMessage, Page, Projection, Reviewed, Role, Seen, Session, StoreError, Token, project, token,
+    Access, Account, Act, ConsoleStore, Corrected, Correction, Cursor, Expired, Filter, Identity, Item,
+    MESSAGES, News, Note, OutboxMessage, Page, Projection, Reviewed, Role, Seen, Session, StoreError, Token,
+    project, provider, token,
 };
 use crate::interaction::Interaction;
 use crate::routing::Decision;
@@ -18,7 +19,7 @@ use crate::store::map::{self, Mapped};
 use crate::store::risk;
 use crate::store::sql::{self, SqlStore, parsed};
 
-const ACCOUNT: &str = "account, role, password, disabled, language, created_at";
+pub(super) const ACCOUNT: &str = "account, role, password, disabled, language, created_at";
 
 #[async_trait]
 impl<D: Database> ConsoleStore for SqlStore<D> {
@@ -47,6 +48,24 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
             link.execute("DELETE FROM console_sessions WHERE account = $1", &[Text(&account.name)]).await?;
             link.commit().await?;
             Ok(changed > 0)
+        })
+        .await
+    }
+
+    async fn admit(
+        &self,
+        identity: &Identity,
+        name: &str,
+        role: Role,
+    ) -> Result<Option<Account>, StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            let admitted = provider::admit(&mut *link, identity, name, role).await?;
+            match admitted {
+                Some(_) => link.commit().await?,
+                None => link.abandon().await?,
+            }
+            Ok(admitted)
         })
         .await
     }
@@ -300,7 +319,7 @@ impl<D: Database> SqlStore<D> {
     }
 }
 
-fn written(account: &Account) -> [Param<'_>; 6] {
+pub(super) fn written(account: &Account) -> [Param<'_>; 6] {
     [
         Text(&account.name),
         Text(account.role.as_str()),
@@ -311,7 +330,7 @@ fn written(account: &Account) -> [Param<'_>; 6] {
     ]
 }
 
-fn account(row: Vec<Cell>) -> Result<Account, StoreError> {
+pub(super) fn account(row: Vec<Cell>) -> Result<Account, StoreError> {
     let [name, role, password, disabled, language, created_at] = cells(row)?;
     let role = role.text()?;
     Ok(Account {

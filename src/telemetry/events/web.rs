@@ -28,6 +28,19 @@ impl ConsoleFailed<'_> {
     }
 }
 
+/// A sign-in through the provider came to nothing.
+pub struct ProviderRefused<'a> {
+    /// The cause.
+    pub error: &'a str,
+}
+
+impl ProviderRefused<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        warn!(error = self.error, "sign-in through the provider refused");
+    }
+}
+
 /// Somebody tried to sign in to the console.
 pub struct SignIn<'a> {
     /// Whether they may.

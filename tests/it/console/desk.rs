@@ -57,7 +57,8 @@ impl Desk {
         let policy = PolicyHandle::new(Policy::embedded_default().unwrap());
         let tests =
             testing::EMBEDDED.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
-        let console = Console::new(Arc::clone(&store), config.console, broker, policy, tests, stop.clone());
+        let console =
+            Console::new(Arc::clone(&store), config.console, broker, policy, tests, stop.clone()).unwrap();
         Self { store, console, stop, _folder: folder }
     }
 
