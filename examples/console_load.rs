@@ -54,7 +54,7 @@ async fn main() -> anyhow::Result<()> {
     let middle = middle(store.as_ref()).await?;
     let policy = PolicyHandle::new(Policy::embedded_default()?);
     let console =
-        Console::new(Arc::clone(&store), config.console, None, policy, Vec::new(), CancellationToken::new());
+        Console::new(Arc::clone(&store), config.console, None, policy, Vec::new(), CancellationToken::new())?;
     let router = routes::router(&console);
     let pages = [
         ("to do, most urgent first", "/queue".to_owned()),

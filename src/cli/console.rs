@@ -194,18 +194,26 @@ async fn known(store: &dyn ConsoleStore, name: &str) -> anyhow::Result<Account> 
 async fn list(store: &dyn ConsoleStore, json: bool) -> anyhow::Result<Outcome> {
     let mut out = anstream::stdout();
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(["account", "role", "may sign in", "since"]);
+    table.load_preset(comfy_table::presets::NOTHING).set_header([
+        "account",
+        "role",
+        "may sign in",
+        "by",
+        "since",
+    ]);
     for account in store.accounts().await? {
         if json {
             let line = serde_json::json!({
                 "account": account.name, "role": account.role.as_str(), "disabled": account.disabled,
+                "by": if account.is_of_provider() { "provider" } else { "password" },
                 "language": account.language, "created_at": account.created_at,
             });
             writeln!(out, "{line}")?;
         } else {
             let may = if account.disabled { "no" } else { "yes" };
+            let by = if account.is_of_provider() { "provider" } else { "password" };
             let since = account.created_at.format("%Y-%m-%d").to_string();
-            table.add_row([account.name.as_str(), account.role.as_str(), may, since.as_str()]);
+            table.add_row([account.name.as_str(), account.role.as_str(), may, by, since.as_str()]);
         }
     }
     if !json {

@@ -99,6 +99,9 @@ pub async fn run(args: Args, global: &Global) -> anyhow::Result<Outcome> {
             screen.add(pack(&config, args.quick))?;
             screen.add(engine(&config, args.quick).await)?;
             screen.add(servers::database(&config).await)?;
+            if let Some(check) = servers::provider(&config).await {
+                screen.add(check)?;
+            }
             for check in servers::broker(&config).await {
                 screen.add(check)?;
             }

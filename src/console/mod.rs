@@ -125,6 +125,15 @@ impl Console {
     }
 }
 
+/// Asks the provider that the configuration names once, for a look at the configuration; the error is for people.
+pub async fn ask_provider(config: &config::Console) -> Option<Result<(), String>> {
+    let provider = config.oidc.as_ref()?;
+    match oidc::Oidc::new(provider, config.public_url.as_deref().unwrap_or_default()) {
+        Ok(oidc) => Some(oidc.answers().await.map_err(|error| error.to_string())),
+        Err(error) => Some(Err(error)),
+    }
+}
+
 /// Serves until the console's token says to stop; returns the address that was bound (for port 0) and what ends with it.
 pub async fn serve(console: Arc<Console>) -> Result<(SocketAddr, tokio::task::JoinHandle<()>), ConsoleError> {
     let address = console.config.listen.clone();

@@ -36,6 +36,17 @@ fn the_log_filter_and_the_address_of_the_metrics_are_tried() {
 }
 
 #[test]
+fn a_provider_that_does_not_answer_is_told() {
+    let workspace = Workspace::of(
+        "[engine]\nkind = \"scripted\"\n[console]\npublic_url = \"https://c.example.com\"\n[console.oidc]\n\
+         issuer = \"http://127.0.0.1:1\"\nclient_id = \"smista\"\ndefault_role = \"viewer\"\n",
+    );
+    let check = doctor(&workspace, "sign-in provider");
+    assert_eq!(check["status"], "failed", "{check}");
+    assert!(check["remedy"].as_str().unwrap().contains("console.oidc.issuer"), "{check}");
+}
+
+#[test]
 fn a_broker_that_is_not_there_is_told_from_a_host_that_is_not() {
     let check = |url: &str, detail: &str, remedy: &str| {
         let workspace = Workspace::of(&format!("[engine]\nkind = \"scripted\"\n[broker]\nurl = \"{url}\"\n"));

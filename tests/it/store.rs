@@ -11,7 +11,9 @@ use smista::interaction::Interaction;
 use smista::journey::spikes::{Bar, Topic, hour_of};
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
-use smista::store::console::{Access, Act, Note, Operated, Operation, Seen};
+use smista::store::console::{
+    Access, Account, Act, ConsoleStore, Identity, Note, Operated, Operation, Role, Seen,
+};
 use smista::store::{
     self, Committed, Corrected, Correction, Counted, CustomerState, Destination, Effect, Forgotten, MarkKey,
     Order, OutboxMessage, Past, Span, Store, StoreError, Subject, Walk,
@@ -749,10 +751,11 @@ async fn a_newer_schema_is_refused() {
 /// to be empty once everything in it is too old.
 async fn nothing_is_kept_for_ever(config: &config::Store) {
     /// Nobody's data: what has been migrated, which workers are there, who may use the console.
-    const OTHERS: [&str; 6] = [
+    const OTHERS: [&str; 7] = [
         "_sqlx_migrations",
         "workers",
         "console_accounts",
+        "console_identities",
         "console_sessions",
         "console_views",
         "console_tokens",
@@ -815,4 +818,39 @@ async fn nothing_is_kept_for_ever_on_sqlite() {
 async fn nothing_is_kept_for_ever_on_postgres() {
     let Some(url) = postgres_url() else { return };
     nothing_is_kept_for_ever(&configured(&crate::support::fresh_database(&url).await)).await;
+}
+
+/// Whom a provider vouches for is known by issuer and subject; the role is the latest; a name is nobody else's.
+async fn a_provider_vouches(store: &dyn ConsoleStore) {
+    let identity =
+        |subject: &str| Identity { issuer: "https://login.example".to_owned(), subject: subject.to_owned() };
+    let (ada, other) = (identity("1"), identity("2"));
+    let made = store.admit(&ada, "ada", Role::Viewer).await.unwrap().unwrap();
+    assert!(made.is_of_provider() && (made.name.as_str(), made.role) == ("ada", Role::Viewer));
+    let again = store.admit(&ada, "ada.rossi", Role::Admin).await.unwrap().unwrap();
+    assert_eq!((again.name.as_str(), again.role), ("ada", Role::Admin));
+    assert_eq!(store.account("ada").await.unwrap().unwrap().role, Role::Admin);
+    assert_eq!(store.admit(&other, "ada", Role::Admin).await.unwrap(), None);
+    assert_eq!(
+        store.admit(&other, "ben", Role::Viewer).await.unwrap().unwrap().name,
+        "ben",
+        "nothing was left half done"
+    );
+    let barred = Account { disabled: true, ..made };
+    assert!(store.change_account(&barred).await.unwrap());
+    let still = store.admit(&ada, "ada", Role::Operator).await.unwrap().unwrap();
+    assert!(still.disabled && store.account("ada").await.unwrap().unwrap().role == Role::Viewer);
+}
+
+#[tokio::test]
+async fn a_provider_vouches_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    a_provider_vouches(&*store::open_console(&sqlite_in(&folder)).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_provider_vouches_on_postgres() {
+    let Some(url) = postgres_url() else { return };
+    let config = configured(&crate::support::fresh_database(&url).await);
+    a_provider_vouches(&*store::open_console(&config).await.unwrap()).await;
 }

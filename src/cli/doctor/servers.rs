@@ -14,6 +14,21 @@ use crate::telemetry::logging;
 /// Longest wait for RabbitMQ or the database.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// The provider through which people sign in to the console, where there is one.
+pub(super) async fn provider(config: &Config) -> Option<Check> {
+    const NAME: &str = "sign-in provider";
+    let issuer = &config.console.oidc.as_ref()?.issuer;
+    Some(match crate::console::ask_provider(&config.console).await? {
+        Ok(()) => Check::ok(NAME, format!("{issuer} answers")),
+        Err(error) => Check::bad(
+            NAME,
+            Status::Failed,
+            format!("{issuer}: {error}"),
+            "correct console.oidc.issuer (exactly as the provider's /.well-known/openid-configuration has it) or start the provider; accounts with a password sign in meanwhile",
+        ),
+    })
+}
+
 /// The database: reached, its schema there, and how much it holds.
 pub(super) async fn database(config: &Config) -> Check {
     const NAME: &str = "database";

@@ -15,7 +15,7 @@ const SUBJECT: usize = 255;
 
 /// Why somebody proved is nobody here.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(in crate::console) enum Refused {
     #[error("the ID token is not good yet (nbf)")]
     Early,
     #[error("the ID token has no claim {0} that could be an account's name; {name}", name = Account::NAME)]

@@ -31,7 +31,7 @@ pub(super) const CALLBACK: &str = "/sign-in/callback";
 
 /// Why somebody does not get in by this way.
 #[derive(Debug, thiserror::Error)]
-enum OidcError {
+pub(super) enum OidcError {
     /// The provider does not answer, or not what one does.
     #[error("the provider cannot be used: {0}")]
     Away(String),
@@ -91,6 +91,11 @@ impl Oidc {
     /// Whether passwords count.
     pub fn takes_passwords(&self) -> bool {
         self.config.passwords
+    }
+
+    /// Whether the provider answers as one does.
+    pub async fn answers(&self) -> Result<(), OidcError> {
+        self.provider.authorize("").await.map(|_| ())
     }
 
     /// Where one signs out of the provider, too, as far as it has said.

@@ -34,7 +34,7 @@ pub(in crate::console) fn page(words: &Words, next: &str, wrong: Option<&str>, o
             }
             @if let Some(label) = offer.provider {
                 @let to = format!("/sign-in/provider?next={}", crate::console::query::encoded(next));
-                p { a class="button wide" href=(to) { (label.unwrap_or(words.sign_in_provider)) } }
+                p { a class="button" href=(to) { (label.unwrap_or(words.sign_in_provider)) } }
             }
             @if offer.passwords { form method="post" action="/sign-in" class="stack" {
                 input type="hidden" name="next" value=(next);
