@@ -35,12 +35,16 @@ impl Facts<'_> {
     }
 }
 
+/// A message too short to tell its language is taken for one in the language they wrote before.
+pub(super) fn language<'a>(contact: &'a Contact, earlier: &'a [Contact]) -> &'a str {
+    let languages = std::iter::once(contact).chain(earlier.iter().rev().filter(|c| c.counts()));
+    let told = languages.map(|contact| contact.language.as_str()).find(|code| !matches!(*code, "" | "und"));
+    told.unwrap_or_default()
+}
+
 /// Writes it.
 pub(super) fn write(facts: &Facts<'_>) -> String {
-    // A message too short to tell its language is taken for one in the language they wrote before.
-    let languages = std::iter::once(facts.contact).chain(facts.earlier.iter().rev().filter(|c| c.counts()));
-    let told = languages.map(|contact| contact.language.as_str()).find(|code| !matches!(*code, "" | "und"));
-    let tongue = Tongue::of(told.unwrap_or_default());
+    let tongue = Tongue::of(language(facts.contact, facts.earlier));
     let sentences = [
         opening(facts, tongue),
         promised(facts, tongue),

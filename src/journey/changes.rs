@@ -131,7 +131,7 @@ fn may_ask(facts: &Facts<'_>, settings: &FoldSettings) -> bool {
 /// A promise that is still to be kept, the most pressing one; else what marks ask for.
 pub(super) fn follow_up(facts: &Facts<'_>) -> Option<(String, Task)> {
     let Facts { contact, made, survey, .. } = facts;
-    let language = &contact.language;
+    let language = brief::language(contact, facts.earlier);
     if let Some(survey) = survey {
         match survey.group {
             Group::Detractor => {

@@ -1,12 +1,15 @@
 //! What the fold takes of an analysed message.
 
+use std::collections::BTreeSet;
+
 use chrono_tz::Tz;
 
 use super::cues;
+use super::matters::Matter;
 use super::model::{Contact, Outcome};
 use super::statements;
 use super::vector;
-use crate::interaction::{Author, Interaction};
+use crate::interaction::{Author, Channel, Interaction};
 use crate::nlp::Understanding;
 use crate::nlp::labels::Emotion;
 
@@ -43,11 +46,11 @@ impl Contact {
         };
         let gives_up = said(Author::Customer).any(cues::gives_up);
         // What the customer says last decides; the contact centre's word counts where the customer says nothing.
-        let resolved = if author == Author::Customer {
-            said(Author::Customer).any(cues::resolved)
-        } else {
-            said(Author::Agent).any(cues::done)
-        };
+        let tells: fn(&str) -> bool = if author == Author::Customer { cues::resolved } else { cues::done };
+        let by = if author == Author::Customer { author } else { Author::Agent };
+        let resolved = said(by).any(tells);
+        let settles: BTreeSet<Matter> =
+            said(by).filter(|sentence| tells(sentence)).flat_map(Matter::named).collect();
         let closed = author != Author::Customer && said(Author::Agent).any(cues::closing);
         let answers = author == Author::Agent
             && !auto_reply
@@ -88,8 +91,14 @@ impl Contact {
             embedding: vector::rounded(&understanding.embedding),
             summary: shortened(&interaction.document(), SUMMARY),
             answers,
+            settles: settles.into_iter().collect(),
             statements: if auto_reply { Vec::new() } else { statements::found(interaction, zone) },
         }
+    }
+
+    /// Whether it answers what the contact centre asked: it speaks of what was before, and asks for nothing new.
+    pub fn is_survey(&self) -> bool {
+        self.channel == Channel::Survey
     }
 
     /// Whether it says something about the customer: the customer wrote it, not a machine and not the contact centre.

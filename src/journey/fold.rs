@@ -275,6 +275,15 @@ fn goal_view(prior: &Journey, journey: &Journey, contact: &Contact) -> Option<Go
         return None;
     }
     let open = goals::concerning(&journey.open_goals, contact);
+    // An answer to a survey wants nothing of its own.
+    if contact.is_survey() && open.is_none() {
+        return None;
+    }
+    // Something ended, and something else was brought up with it.
+    if let Some(goal) = open.filter(|goal| goal.last_at == contact.at && contact.outcome == Outcome::Resolved)
+    {
+        return Some(GoalView { kind: goal.kind, open: true, since: goal.since });
+    }
     let closed = || goals::concerning(&prior.open_goals, contact).filter(|_| goals::closes(contact));
     let kind = goals::wanted(contact).or_else(|| closed().map(|goal| goal.kind))?;
     if kind == GoalKind::Praise {

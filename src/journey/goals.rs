@@ -2,7 +2,7 @@
 //!
 //! A customer's contact opens a goal by its first intent that asks for something; the same intent again, in whatever
 //! conversation, is the same goal. It is met when the customer says that it is done, or is thankful or pleased about it,
-//! or when the contact centre says in its own words that it was done; a question is answered by an agent's message; the
+//! or when the contact centre says in its own words that it was done, here or, where those words tell which, elsewhere; a question is answered by an agent's message; the
 //! contact centre may close it; the customer may give it up; and so does silence, noticed at the next contact. A problem
 //! that comes back within the days of a repeat goes on from where it began. Auto-replies open and close nothing.
 
@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::experience::days_between;
 use super::fold::FoldSettings;
+use super::matters::Matter;
 use super::model::{ClosedGoal, Closing, Contact, OpenGoal, Outcome};
 use crate::interaction::Author;
 use crate::nlp::labels::SignalKind;
@@ -140,7 +141,8 @@ pub(super) fn apply(goals: &mut Goals<'_>, contact: &Contact, settings: &FoldSet
     let here = |goal: &OpenGoal| goal.conversation_id == contact.conversation_id;
     if contact.author != Author::Customer {
         match contact.outcome {
-            Outcome::Resolved => goals.met(at, Closing::Met, here),
+            Outcome::Resolved if goals.open.iter().any(here) => goals.met(at, Closing::Met, here),
+            Outcome::Resolved => goals.met(at, Closing::Met, |goal| settles(contact, goal)),
             Outcome::Closed => goals.close(at, Closing::ByAgent, here),
             _ if contact.answers => {
                 let asks = |goal: &OpenGoal| matches!(goal.kind, GoalKind::Ask | GoalKind::Compare);
@@ -150,11 +152,27 @@ pub(super) fn apply(goals: &mut Goals<'_>, contact: &Contact, settings: &FoldSet
         }
         return;
     }
-    if closes(contact) {
+    // "It works again, but now my bill is wrong": one ends, the other begins, whatever the mood.
+    let wish = opened_by(contact).filter(|_| !contact.is_survey());
+    let other = wish.filter(|(_, intent)| {
+        let matter = Matter::of(intent);
+        is_problem(intent) && matter.is_some_and(|matter| !contact.settles.contains(&matter))
+    });
+    let settles_one =
+        contact.outcome == Outcome::Resolved && goals.open.iter().any(|goal| settles(contact, goal));
+    if closes(contact) || (settles_one && other.is_some()) {
         close(goals, contact);
-    } else if let Some((kind, intent)) = opened_by(contact) {
+        if let Some((kind, intent)) = other.filter(|_| settles_one) {
+            goals.open(kind, intent, contact, settings);
+        }
+    } else if let Some((kind, intent)) = wish {
         goals.open(kind, intent, contact, settings);
     }
+}
+
+/// Whether the words of an end are about what this goal is about.
+fn settles(contact: &Contact, goal: &OpenGoal) -> bool {
+    Matter::of(&goal.intent).is_some_and(|matter| contact.settles.contains(&matter))
 }
 
 fn patience(kind: GoalKind, settings: &FoldSettings) -> f64 {
@@ -175,8 +193,9 @@ pub(super) fn closes(contact: &Contact) -> bool {
     }
 }
 
-/// What is meant: goals of the intents named; else those of this conversation; else, when the customer says outright
-/// that it is over, the one brought up last.
+/// What is meant: what the words of the end are about, with a dispute that a refund was asked for after; else goals of the
+/// intents named; else those of this conversation; else, when the customer says outright that it is over, the one brought
+/// up last.
 fn close(goals: &mut Goals<'_>, contact: &Contact) {
     let at = contact.at;
     let how = if contact.outcome == Outcome::GivenUp { Closing::GivenUp } else { Closing::Met };
@@ -184,7 +203,18 @@ fn close(goals: &mut Goals<'_>, contact: &Contact) {
     let here = |goal: &OpenGoal| goal.conversation_id == contact.conversation_id;
     let outright = contact.outcome != Outcome::None;
     let last = goals.open.iter().max_by_key(|goal| (goal.last_at, goal.since)).filter(|_| outright).cloned();
-    if goals.open.iter().any(named) {
+    let refunded = goals
+        .open
+        .iter()
+        .filter(|goal| settles(contact, goal))
+        .find(|goal| Matter::of(&goal.intent) == Some(Matter::Refund));
+    let refunded = refunded.map(|goal| goal.since);
+    let disputed = |goal: &OpenGoal| {
+        Matter::of(&goal.intent) == Some(Matter::Billing) && refunded.is_some_and(|since| goal.since <= since)
+    };
+    if contact.outcome == Outcome::Resolved && goals.open.iter().any(|goal| settles(contact, goal)) {
+        goals.met(at, how, |goal| settles(contact, goal) || disputed(goal));
+    } else if goals.open.iter().any(named) {
         goals.met(at, how, named);
     } else if goals.open.iter().any(here) {
         goals.met(at, how, here);

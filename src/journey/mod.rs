@@ -14,6 +14,7 @@ mod experience;
 pub mod fold;
 mod goals;
 pub mod map;
+mod matters;
 mod merge;
 pub mod model;
 mod names;

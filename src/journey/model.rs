@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::matters::Matter;
 use crate::interaction::{Author, Channel, Ratings};
 use crate::nlp::labels::{SignalKind, Stage};
 use crate::nlp::understanding::{GoalKind, Scored};
@@ -66,6 +67,9 @@ pub struct Contact {
     /// An agent's message that says something beside promising and asking: a question put before it is answered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub answers: bool,
+    /// What the sentences that tell of an end are about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settles: Vec<Matter>,
     /// Prices, days, yes and no, as the contact centre said them or the customer heard them; the first few.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statements: Vec<Statement>,

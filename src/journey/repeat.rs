@@ -42,7 +42,13 @@ pub(super) fn find(
     if of.is_empty() && current.signals.contains(&SignalKind::RepeatContact) {
         let another_attempt =
             |contact: &&&Contact| days_between(contact.at, current.at) >= ANOTHER_ATTEMPT_DAYS;
-        let said = recent.iter().rev().find(elsewhere).or_else(|| recent.iter().find(another_attempt));
+        // What was a problem then, before what was a question.
+        let is_problem = |contact: &&&Contact| {
+            contact.intents.first().is_some_and(|intent| goals::is_problem(&intent.name))
+        };
+        let latest = || recent.iter().rev().filter(elsewhere);
+        let said = latest().find(is_problem).or_else(|| latest().next());
+        let said = said.or_else(|| recent.iter().find(another_attempt));
         of.extend(said.map(|contact| (*contact, SameBy::Said)));
     }
     let mut conversations: Vec<String> = Vec::new();
@@ -98,12 +104,13 @@ pub(super) fn known_problem(open: &[OpenGoal], contact: &Contact) -> bool {
     })
 }
 
-/// Thanks, praise, small talk and good news are no problem, however alike they are.
+/// Thanks, praise, small talk and good news are no problem, however alike they are; nor is an answer to a survey, which
+/// speaks of what was.
 fn brings_a_problem(contact: &Contact) -> bool {
     let kind = contact.intents.first().is_none_or(|intent| {
         !matches!(intent.name.as_str(), "praise" | "smalltalk" | "feedback.suggestion" | "other")
     });
-    kind && contact.outcome == super::model::Outcome::None && !contact.gratitude
+    kind && contact.outcome == super::model::Outcome::None && !contact.gratitude && !contact.is_survey()
 }
 
 /// Whether a later contact of the customer brings an earlier contact's problem to another conversation.

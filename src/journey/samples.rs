@@ -40,6 +40,7 @@ pub fn contact(message: &str, conversation: &str, sentiment: f32) -> Contact {
         embedding: Vec::new(),
         summary: String::new(),
         answers: false,
+        settles: Vec::new(),
         statements: Vec::new(),
     }
 }

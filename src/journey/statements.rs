@@ -77,6 +77,9 @@ pub(super) fn contradictions(contacts: &[Contact], settings: &FoldSettings) -> V
     // From the end, since the latest are shown.
     'contacts: for (index, contact) in contacts.iter().enumerate().rev() {
         for (place, later) in contact.statements.iter().enumerate().rev() {
+            if corrected(contacts, contact, later) {
+                continue;
+            }
             // The latest one that differs: what was said in between and agrees is not the other side.
             let here = contact.statements.get(..place).unwrap_or_default().iter().rev();
             let here = here.map(|earlier| (contact, earlier));
@@ -86,7 +89,7 @@ pub(super) fn contradictions(contacts: &[Contact], settings: &FoldSettings) -> V
                 .flat_map(|other| other.statements.iter().rev().map(move |earlier| (other, earlier)));
             let other = here.chain(before).find(|(other, earlier)| {
                 let apart = other.conversation_id != contact.conversation_id || earlier.by != later.by;
-                apart && contradict(earlier, later)
+                apart && contradict(earlier, later) && !corrected(contacts, other, earlier)
             });
             if let Some((other, earlier)) = other {
                 found.push(Contradiction {
@@ -102,6 +105,22 @@ pub(super) fn contradictions(contacts: &[Contact], settings: &FoldSettings) -> V
     }
     found.reverse();
     found
+}
+
+/// Whether the same speaker has said otherwise since in the same conversation: then the first word no longer stands.
+fn corrected(contacts: &[Contact], contact: &Contact, statement: &Statement) -> bool {
+    let mut reached = false;
+    contacts
+        .iter()
+        .filter(|other| other.conversation_id == contact.conversation_id)
+        .flat_map(|other| &other.statements)
+        // Those behind it, by where it stands.
+        .filter(|other| {
+            let behind = reached;
+            reached |= std::ptr::eq(*other, statement);
+            behind
+        })
+        .any(|other| other.by == statement.by && contradict(statement, other))
 }
 
 fn said(contact: &Contact, statement: &Statement) -> Said {

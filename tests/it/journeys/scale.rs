@@ -63,6 +63,7 @@ fn contact(n: u64, customers: u64) -> Contact {
             .collect(),
         summary: "It does not do what it did before, and I have told you so already.".to_owned(),
         answers: false,
+        settles: Vec::new(),
         statements: Vec::new(),
     }
 }
