@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use tokio_util::sync::CancellationToken;
 
-use super::style::{GOOD, paint};
+use super::style::{GOOD, WARN, paint};
 use super::{Hinted, Outcome, WrongUse, setup};
 use crate::config::Config;
 use crate::console::{self, Console, password};
@@ -130,6 +130,9 @@ async fn index(store: Arc<dyn ConsoleStore>) -> anyhow::Result<Outcome> {
             store.index(&past.decision, &past.interaction).await?;
             indexed += 1;
         }
+    }
+    if let Some(unread) = walk.unread() {
+        writeln!(anstream::stderr(), "{} {unread}; they are left out", paint(WARN, "warning:"))?;
     }
     writeln!(
         anstream::stderr(),

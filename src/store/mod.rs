@@ -41,7 +41,7 @@ pub use correction::{Corrected, Correction, CorrectionMessage, SCHEMA as CORRECT
 pub use erasure::{Erased, Kind, MarkKey, Subject, Traces};
 pub use identity::Owner;
 pub use map::journey_map;
-pub use past::{Known, Order, Past, Place, Span, Walk};
+pub use past::{Known, Order, Past, PastPage, Place, Span, Unread, Unreadable, Walk};
 pub use topics::{Counted, Spike};
 
 /// A customer's state as stored. `epoch` rises with every commit; a commit against an older epoch is refused, so a
@@ -190,7 +190,7 @@ pub trait Store: Send + Sync {
     async fn recent_decisions(&self, limit: u32) -> Result<Vec<Decision>, StoreError>;
 
     /// A page of past decisions, those after a place; [`Walk`] goes from page to page.
-    async fn past(&self, span: &Span, after: Option<&Place>, limit: u32) -> Result<Vec<Past>, StoreError>;
+    async fn past(&self, span: &Span, after: Option<&Place>, limit: u32) -> Result<PastPage, StoreError>;
 
     /// A page of customers whose latest message was decided in a span, those after a name, in the order of names; for a
     /// store that keeps no customers, none.

@@ -65,30 +65,82 @@ pub struct Place {
     decision: String,
 }
 
+/// A stored decision that cannot be read: a defect, or somebody else's hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which.
+    pub decision_id: String,
+    /// Why.
+    pub why: String,
+}
+
+/// A page of a walk.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PastPage {
+    /// What was read.
+    pub past: Vec<Past>,
+    /// What was not.
+    pub unreadable: Vec<Unreadable>,
+    /// Behind the last of both; none on an empty page.
+    pub last: Option<Place>,
+}
+
+/// What a walk could not read so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Unread {
+    /// How many.
+    pub count: u64,
+    /// The first of them, at most ten.
+    pub first: Vec<Unreadable>,
+}
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} stored decisions cannot be read", self.count)?;
+        for (place, one) in self.first.iter().enumerate() {
+            write!(f, "{} {} ({})", if place == 0 { ":" } else { "," }, one.decision_id, one.why)?;
+        }
+        if self.count > self.first.len() as u64 { write!(f, ", …") } else { Ok(()) }
+    }
+}
+
+/// Unreadable decisions that a walk remembers.
+const REMEMBERED: usize = 10;
+
 /// A walk over a store.
 pub struct Walk {
     store: Arc<dyn Store>,
     span: Span,
     place: Option<Place>,
     over: bool,
+    unread: Unread,
 }
 
 impl Walk {
     /// Stands before the first decision of the span.
     pub fn new(store: Arc<dyn Store>, span: Span) -> Self {
-        Self { store, span, place: None, over: false }
+        Self { store, span, place: None, over: false, unread: Unread::default() }
     }
 
     /// The next page; none at the end. Decisions that are purged, erased or given to another customer while the walk
-    /// goes on may be missing.
+    /// goes on may be missing; those that cannot be read are left out and told by [`Walk::unread`].
     pub async fn next(&mut self) -> Result<Option<Vec<Past>>, StoreError> {
         if self.over {
             return Ok(None);
         }
         let page = self.store.past(&self.span, self.place.as_ref(), PAGE).await?;
-        self.over = page.len() < PAGE as usize;
-        self.place = page.last().map(Past::place);
-        Ok((!page.is_empty()).then_some(page))
+        self.over = page.past.len() + page.unreadable.len() < PAGE as usize;
+        let is_empty = page.last.is_none();
+        self.place = page.last;
+        self.unread.count += page.unreadable.len() as u64;
+        let room = REMEMBERED.saturating_sub(self.unread.first.len());
+        self.unread.first.extend(page.unreadable.into_iter().take(room));
+        Ok((!is_empty).then_some(page.past))
+    }
+
+    /// What could not be read so far; none when all could.
+    pub fn unread(&self) -> Option<&Unread> {
+        Some(&self.unread).filter(|unread| unread.count > 0)
     }
 }
 
@@ -128,12 +180,12 @@ pub(super) async fn known(
     rows.into_iter().map(known).collect()
 }
 
-const BY_TIME: &str = "SELECT i.customer, d.decided_at, d.decision, d.interaction \
+const BY_TIME: &str = "SELECT i.customer, d.decided_at, d.decision_id, d.decision, d.interaction \
     FROM decisions d JOIN inbox i ON i.decision_id = d.decision_id \
     WHERE d.decided_at >= $1 AND d.decided_at < $2 AND (d.decided_at, d.decision_id) > ($3, $4) \
     ORDER BY d.decided_at, d.decision_id LIMIT $5";
 
-const BY_CUSTOMER: &str = "SELECT i.customer, d.decided_at, d.decision, d.interaction \
+const BY_CUSTOMER: &str = "SELECT i.customer, d.decided_at, d.decision_id, d.decision, d.interaction \
     FROM inbox i JOIN decisions d ON d.decision_id = i.decision_id \
     WHERE d.decided_at >= $1 AND d.decided_at < $2 AND i.customer >= $3 \
         AND (i.customer, d.decided_at, d.decision_id) > ($3, $4, $5) \
@@ -144,7 +196,7 @@ pub(super) async fn page(
     span: &Span,
     after: Option<&Place>,
     limit: u32,
-) -> Result<Vec<Past>, StoreError> {
+) -> Result<PastPage, StoreError> {
     let start = Place { at: i64::MIN, ..Place::default() };
     let Place { customer, at, decision } = after.unwrap_or(&start);
     let (since, until) = (Int(span.since.timestamp_micros()), Int(span.until.timestamp_micros()));
@@ -156,15 +208,29 @@ pub(super) async fn page(
             link.rows(BY_CUSTOMER, &place).await?
         }
     };
-    rows.into_iter().map(past).collect()
-}
-
-fn past(row: Vec<Cell>) -> Result<Past, StoreError> {
-    let [customer, at, decision, interaction] = cells(row)?;
-    Ok(Past {
-        customer: customer.text()?,
-        at: at.int()?,
-        decision: super::sql::parsed(decision)?,
-        interaction: super::sql::parsed(interaction)?,
-    })
+    let mut page = PastPage::default();
+    for row in rows {
+        let [customer, at, id, decision, interaction] = cells(row)?;
+        let place = Place { customer: customer.text()?, at: at.int()?, decision: id.text()? };
+        let read = super::sql::parsed(decision)
+            .and_then(|decision| super::sql::parsed(interaction).map(|interaction| (decision, interaction)));
+        match read {
+            Ok((decision, interaction)) => {
+                page.past.push(Past {
+                    customer: place.customer.clone(),
+                    at: place.at,
+                    decision,
+                    interaction,
+                });
+            }
+            Err(error) => {
+                let why = match error {
+                    StoreError::Unavailable(why) | StoreError::Corrupt(why) | StoreError::Open(why) => why,
+                };
+                page.unreadable.push(Unreadable { decision_id: place.decision.clone(), why });
+            }
+        }
+        page.last = Some(place);
+    }
+    Ok(page)
 }

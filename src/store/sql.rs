@@ -19,8 +19,8 @@ use super::link::{Cell, Database, Link, Param, Statement, cells, places};
 use super::map;
 use super::{
     Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, Forgotten, Keep,
-    Known, MarkKey, OutboxMessage, Owner, Past, Place, ReplayRecord, Span, Spike, Store, StoreError, Subject,
-    TopicPast, erasure, merge, past, topics,
+    Known, MarkKey, OutboxMessage, Owner, PastPage, Place, ReplayRecord, Span, Spike, Store, StoreError,
+    Subject, TopicPast, erasure, merge, past, topics,
 };
 use crate::interaction::Interaction;
 use crate::journey::map::{Row as MapRow, Timeline};
@@ -205,7 +205,7 @@ impl<D: Database> Store for SqlStore<D> {
         rows.into_iter().map(|row| cells(row).and_then(|[decision]| parsed(decision))).collect()
     }
 
-    async fn past(&self, span: &Span, after: Option<&Place>, limit: u32) -> Result<Vec<Past>, StoreError> {
+    async fn past(&self, span: &Span, after: Option<&Place>, limit: u32) -> Result<PastPage, StoreError> {
         self.within(async {
             let mut link = self.database.read().await?;
             let page = past::page(&mut *link, span, after, limit).await?;

@@ -300,10 +300,11 @@ async fn walks_what_was_decided(store: Arc<dyn Store>) {
         let (mut found, mut after) = (Vec::<Past>::new(), None);
         loop {
             let page = store.past(&span(order), after.as_ref(), limit).await.unwrap();
-            let Some(last) = page.last() else { return found };
-            after = Some(last.place());
+            let Some(last) = page.last else { return found };
+            assert_eq!(page.past.last().map(Past::place), Some(last.clone()));
+            after = Some(last);
             // Other runs may share the database.
-            found.extend(page.into_iter().filter(|past| past.customer == one || past.customer == two));
+            found.extend(page.past.into_iter().filter(|past| past.customer == one || past.customer == two));
         }
     };
     let key = |decision: &Decision| (decision.decided_at, decision.decision_id.to_string());

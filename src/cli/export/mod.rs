@@ -196,6 +196,13 @@ async fn write(
                 bar.inc(page.len() as u64);
             }
             sheet.finish().with_context(|| unwritable(part))?;
+            if let Some(unread) = walk.unread() {
+                writeln!(
+                    anstream::stderr(),
+                    "{} {unread}; they are not in the file",
+                    paint(WARN, "warning:")
+                )?;
+            }
         }
         What::Journeys => {
             let columns = chosen(journeys::columns(), args.without_text);

@@ -41,8 +41,10 @@ pub fn render(report: &Report) -> String {
     );
     if simulation.not_as_recorded > 0 {
         let count = simulation.not_as_recorded;
-        let _ =
-            writeln!(page, "<p>{count} of them were decided otherwise at the time, by another policy.</p>");
+        let _ = writeln!(
+            page,
+            "<p>{count} of them were decided otherwise at the time: by another policy, or by what is not at hand here.</p>"
+        );
     }
     for (heading, rows) in groups(simulation) {
         page.push_str(&counted(heading, &rows));

@@ -90,7 +90,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
         writeln!(err, "{} there are no decisions to look at", paint(WARN, "note:"))?;
     }
     if args.decisions.is_some() {
-        let note = "decisions carry no attributes and no ratings: rules that ask for them do not match";
+        let note = "decisions carry no author, text, attributes or ratings: rules that ask for them decide as for a customer's message without them (agents' messages count as customers'); simulate over the store to have them";
         writeln!(err, "{} {note}", paint(WARN, "note:"))?;
     }
     if let Some(file) = &args.html {
@@ -120,6 +120,9 @@ async fn of_store(
     let ended = simulation(&mut walk, old, new, u64::MAX, |more| bar.inc(more)).await;
     bar.finish_and_clear();
     let (simulation, _) = ended.context("the database stopped answering")?;
+    if let Some(unread) = walk.unread() {
+        writeln!(anstream::stderr(), "{} {unread}; they are left out", paint(WARN, "warning:"))?;
+    }
     Ok(simulation)
 }
 
@@ -159,7 +162,7 @@ fn text(report: &Report) -> String {
     ];
     if simulation.not_as_recorded > 0 {
         let count = simulation.not_as_recorded;
-        lines.push(paint(DIM, &format!("{count} were decided otherwise at the time, by another policy")));
+        lines.push(paint(DIM, &format!("{count} were decided otherwise at the time: by another policy, or by what is not at hand here")));
     }
     if simulation.decisions > 0 {
         lines.push(counts(simulation));

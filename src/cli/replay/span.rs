@@ -64,7 +64,8 @@ struct One {
 #[derive(Debug, Default, Serialize)]
 struct NotProvable {
     count: u64,
-    /// `other_model`, `other_policy`, `other_model_and_policy`, `other_settings`; `gone`: purged or erased meanwhile; `failed`.
+    /// `other_model`, `other_policy`, `other_model_and_policy`, `other_settings`; `gone`: purged or erased meanwhile; `unreadable`;
+    /// `failed`.
     reasons: BTreeMap<&'static str, u64>,
     /// Models and policies that made those decisions, and are not at hand.
     versions: BTreeMap<String, u64>,
@@ -79,6 +80,7 @@ enum Verdict {
     Differs(One),
     Other { reason: &'static str, versions: Vec<String> },
     Gone,
+    Unreadable,
     Failed(String),
 }
 
@@ -113,6 +115,12 @@ pub async fn run(
         }
     }
     bar.finish_and_clear();
+    for _ in 0..walk.unread().map_or(0, |unread| unread.count) {
+        proof.add(Verdict::Unreadable);
+    }
+    if let Some(unread) = walk.unread() {
+        writeln!(anstream::stderr(), "{} {unread}", paint(WARN, "warning:"))?;
+    }
     let mut out = anstream::stdout();
     if as_json {
         writeln!(out, "{}", serde_json::to_string(&proof)?)?;
@@ -122,7 +130,7 @@ pub async fn run(
     if proof.decisions == 0 {
         writeln!(anstream::stderr(), "{} there are no decisions in that span", paint(WARN, "note:"))?;
     }
-    let failed = proof.not_provable.reasons.contains_key("failed");
+    let failed = ["failed", "unreadable"].iter().any(|why| proof.not_provable.reasons.contains_key(why));
     Ok(if proof.different.count > 0 || failed { Outcome::Failed } else { Outcome::Done })
 }
 
@@ -188,6 +196,7 @@ impl Proof {
                 reason
             }
             Verdict::Gone => "gone",
+            Verdict::Unreadable => "unreadable",
             Verdict::Failed(error) => {
                 unproved.error.get_or_insert(error);
                 "failed"
@@ -244,6 +253,7 @@ fn told(reason: &str) -> &str {
         "other_policy" => "made by another policy than the one at hand (--policy names one)",
         "other_model_and_policy" => "made by another model and another policy than those at hand",
         "other_settings" => "made with other settings of journey, persona or languages",
+        "unreadable" => "stored, and cannot be read",
         "gone" => "purged or erased while this went on",
         _ => "could not be decided again",
     }

@@ -184,7 +184,7 @@ async fn a_correction_is_kept_and_takes_the_decisions_place() {
     assert!(page.contains("data-told") && page.contains(&first.decision_id.to_string()));
     assert_eq!(desk.store.decided(&message).await.unwrap().unwrap().0.revision, 1);
     let span = Span { since: DateTime::UNIX_EPOCH, until: Utc::now(), order: Order::Time };
-    let past = desk.store.past(&span, None, 10).await.unwrap();
+    let past = desk.store.past(&span, None, 10).await.unwrap().past;
     assert_eq!((past.len(), past[0].decision.revision), (1, 1));
     desk.store.index(&first, &reviewed.messages[0].0).await.unwrap();
     assert_eq!(desk.store.conversation("k1").await.unwrap().unwrap(), reviewed, "indexing leaves it");

@@ -46,6 +46,16 @@ async fn proves_a_day(url: &str) {
     let afternoon = json(&text(&smista(path, &noon).stdout))["decisions"].as_u64().unwrap();
     assert!(afternoon.abs_diff(count / 2) <= 2, "{afternoon} of {count}");
 
+    // One that cannot be read stops nothing, is told, and is no success.
+    let broken = Decision::id_for("sample-02-1", 1).to_string();
+    assert_eq!(tamper(url, "{\"schema\"", "{schema", &broken).await, 1);
+    let (code, out, err) = run(&["--json"]);
+    let proof = json(&out);
+    assert_eq!((code, proof["equal"].as_u64()), (Some(1), Some(count - 1)), "{proof}");
+    assert_eq!(proof["not_provable"]["reasons"]["unreadable"], 1);
+    assert!(err.contains("1 stored decisions cannot be read") && err.contains(&broken), "{err}");
+    assert_eq!(tamper(url, "{schema", "{\"schema\"", &broken).await, 1);
+
     let id = Decision::id_for(TAMPERED, 1).to_string();
     let changed = tamper(url, "\"supersedes\":null", &format!("\"supersedes\":\"{id}\""), &id).await;
     assert_eq!(changed, 1, "there is a message {TAMPERED}");

@@ -12,7 +12,7 @@ use smista::journey::Journey;
 use smista::routing::Decision;
 use smista::store::{
     Attendance, Committed, Corrected, Correction, Counts, CustomerState, Effect, Erased, MarkKey,
-    OutboxMessage, Owner, Past, Place, ReplayRecord, Span, Store, StoreError, Subject,
+    OutboxMessage, Owner, PastPage, Place, ReplayRecord, Span, Store, StoreError, Subject,
 };
 use uuid::Uuid;
 
@@ -224,7 +224,7 @@ impl Store for SimulatedStore {
         elsewhere()
     }
 
-    async fn past(&self, _: &Span, _: Option<&Place>, _: u32) -> Result<Vec<Past>, StoreError> {
+    async fn past(&self, _: &Span, _: Option<&Place>, _: u32) -> Result<PastPage, StoreError> {
         elsewhere()
     }
 
