@@ -14,6 +14,8 @@ use super::promises::Made;
 const MOST_WORDS: usize = 120;
 /// Open goals named.
 const GOALS: usize = 3;
+/// Promises named.
+const PROMISES: usize = 3;
 
 /// What the brief is written from.
 pub(super) struct Facts<'a> {
@@ -45,18 +47,21 @@ pub(super) fn language<'a>(contact: &'a Contact, earlier: &'a [Contact]) -> &'a 
 /// Writes it.
 pub(super) fn write(facts: &Facts<'_>) -> String {
     let tongue = Tongue::of(language(facts.contact, facts.earlier));
-    let sentences = [
+    let mut promises = promised(facts, tongue).into_iter();
+    let first = [
         opening(facts, tongue),
-        promised(facts, tongue),
+        promises.next(),
         contradicted(facts, tongue),
         open(facts, tongue),
         beginning(facts, tongue),
         standing(facts, tongue),
         now(facts, tongue),
     ];
+    // What the message itself says is worth more than a second promise.
+    let sentences = first.into_iter().chain(promises.map(Some));
     let mut words = 0;
     let mut kept: Vec<String> = Vec::new();
-    for sentence in sentences.into_iter().flatten() {
+    for sentence in sentences.flatten() {
         let more = sentence.split_whitespace().count();
         if words + more <= MOST_WORDS {
             words += more;
@@ -157,15 +162,27 @@ fn channels<'a>(contacts: impl Iterator<Item = &'a Contact>, tongue: Tongue) -> 
     names.join(", ")
 }
 
-/// The last promise, and what became of it; a broken one goes before a kept one.
-fn promised(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
-    let broken = facts.made.iter().rev().find(|made| !made.promise.kept);
-    let made = broken.or_else(|| facts.made.last())?;
+/// Promises and what became of them: broken ones first, the latest before; then those to be kept, what is due first before;
+/// without either, the latest.
+fn promised(facts: &Facts<'_>, tongue: Tongue) -> Vec<String> {
+    let now = facts.contact.at;
+    let broken = facts.made.iter().rev().filter(|made| !made.promise.kept);
+    let mut pending: Vec<&Made> =
+        facts.made.iter().filter(|made| made.promise.kept && made.due >= now).collect();
+    pending.sort_by_key(|made| made.due);
+    let mut told: Vec<&Made> = broken.chain(pending).take(PROMISES).collect();
+    if told.is_empty() {
+        told.extend(facts.made.last());
+    }
+    told.into_iter().map(|made| one_promised(facts, made, tongue)).collect()
+}
+
+fn one_promised(facts: &Facts<'_>, made: &Made, tongue: Tongue) -> String {
     let now = facts.contact.at;
     let on = tongue.on(facts.day(made.promise.at), facts.today());
     let due = tongue.due(facts.day(made.due), facts.today());
     let text = made.promise.text.trim_end_matches(['.', '!', ' ']);
-    Some(match (made.promise.kept, made.due >= now) {
+    match (made.promise.kept, made.due >= now) {
         (false, _) => tongue.pick(
             format!("Promised {on}: \"{text}\"; it was not kept."),
             format!("Promesso {on}: \"{text}\"; non è stato mantenuto."),
@@ -175,7 +192,7 @@ fn promised(facts: &Facts<'_>, tongue: Tongue) -> Option<String> {
         (true, false) => {
             tongue.pick(format!("Promised {on}: \"{text}\"."), format!("Promesso {on}: \"{text}\"."))
         }
-    })
+    }
 }
 
 /// The latest two things that cannot both be true.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use chrono_tz::Tz;
 
 use super::cues;
-use super::matters::Matter;
-use super::model::{Contact, Outcome};
+use super::matters::{Act, Matter};
+use super::model::{Contact, OfPromise, Outcome};
 use super::statements;
 use super::vector;
 use crate::interaction::{Author, Channel, Interaction};
@@ -88,6 +88,7 @@ impl Contact {
             outcome,
             gratitude: understanding.emotions.iter().any(|emotion| emotion.name == Emotion::Gratitude),
             promise_unkept: said(Author::Customer).any(cues::unkept),
+            of_promise: of_promise(said(Author::Customer)),
             embedding: vector::rounded(&understanding.embedding),
             summary: shortened(&interaction.document(), SUMMARY),
             answers,
@@ -105,6 +106,22 @@ impl Contact {
     pub fn counts(&self) -> bool {
         self.author == Author::Customer && !self.auto_reply
     }
+}
+
+fn of_promise<'a>(sentences: impl Iterator<Item = &'a str>) -> OfPromise {
+    let (mut of, mut about, mut done) = (OfPromise::default(), BTreeSet::new(), BTreeSet::new());
+    for sentence in sentences {
+        let missing = cues::missing(sentence);
+        of.missing |= missing;
+        if missing || cues::unkept(sentence) {
+            of.by_name |= cues::speaks_of_promise(sentence);
+            about.extend(Matter::named(sentence));
+        } else if cues::fulfilled(sentence) {
+            done.extend(Act::named(sentence));
+        }
+    }
+    (of.about, of.done) = (about.into_iter().collect(), done.into_iter().collect());
+    of
 }
 
 /// A transcript in which only the contact centre speaks is the contact centre's, whatever it is filed under.

@@ -16,6 +16,11 @@ static PROMISES: &[&str] = &[
     r"(?i)\b(?:risponder|risolver|sistemer|scriver|spedir|sostituir|provveder|ripristiner|riceverà|riceverai|riceverete|ritirer)(?:ò|o'|à|a'|emo|anno|ai|ete)?\b",
     r"(?i)\b(?:verrà|verra'|sarà|sara'|sarete|verrete|verrai|sarai)\s+(?:\w+\s+)?(?:richiamat|ricontattat|contattat|rimborsat|accreditat|spedit|consegnat|inviat|sostituit|riparat|risolt|ripristinat|aggiornat|avvisat)[oaie]\b",
     r"(?i)\b(?:farò|faremo|farà|faranno)\s+(?:sapere|richiamare|avere|contattare|spedire)\b",
+    // said in the present, with a day: "La chiamo io domani"
+    r"(?i)\b(?:la|le|vi|ti|lo|gliel[oaie])\s+(?:ri)?(?:chiamo|chiamiamo|contatto|contattiamo|telefono|telefoniamo|scrivo|scriviamo|mando|mandiamo|invio|inviamo|spedisco|spediamo|aggiorno|aggiorniamo|confermo|confermiamo|rimborso|rimborsiamo|faccio sapere|facciamo sapere)\b[^.!?]{0,30}\b(?:oggi|stasera|domani|dopodomani|entro|fra|tra|luned|marted|mercoled|gioved|venerd|sabato|domenica|settimana|subito)",
+    r"(?i)\b(?:rimborso|accredito|pacco|ordine|ricambio|risposta|importo)\b[^.!?]{0,25}\b(?:arriverà|perverrà|arriveranno)\b|\b(?:le|ti|vi)\s+(?:arriverà|perverrà)\b",
+    r"(?i)\b(?:avrà|avrete|avrai)\s+(?:una|un|la|il|nostre|notizie)\b[^.!?]{0,25}\b(?:rispost|notizi|rimbors|conferm|chiamat|telefonat|riscontr|soluzion)",
+    r"(?i)\bI\s+promise\s+(?:to|that|you|I)\b|\b(?:you can\s+)?expect\s+(?:a|an|our|my|to|your)\b[^.!?]{0,20}\b(?:call|reply|answer|hear|e-?mail|letter|refund|delivery|visit|update)\b",
     r"(?i)\bpasserà\s+(?:un|il)\s+tecnico\b|\b(?:un|il)\s+tecnico\b[^.!?]{0,30}?\b(?:passerà|verrà|la\s+contatterà|arriverà)\b",
 ];
 
@@ -68,12 +73,39 @@ static GIVEN_UP: &[&str] = &[
 
 /// The customer says that a promise was not kept.
 static UNKEPT: &[&str] = &[
-    r"(?i)\b(?:nobody|no one|no-one|none of you|you never|they never|never|not one)\b[^.!?]{0,30}\b(?:call|rang|ring|phone|contact|wrote|repl|answer|respond|came|come|show|got back|get back|turned up)",
-    r"(?i)\b(?:still|have|has|had)(?:\b[^.!?]{0,15}\b(?:not|no)\b|[^.!?]{0,15}n['’]t\b)[^.!?]{0,20}\b(?:called|been called|rung|contacted|heard (?:back|from|anything)|received|arrived|been refunded|got back|call ?back)",
+    r"(?i)\b(?:nobody|no one|no-one|none of you|you never|they never|never|not one)\b[^.!?]{0,30}\b(?:call|rang|ring|phone|contact|wrote|repl|answer|respond|got back|get back)",
+    r"(?i)\b(?:still|have|has|had)(?:\b[^.!?]{0,15}\b(?:not|no)\b|[^.!?]{0,15}n['’]t\b)[^.!?]{0,20}\b(?:called|been called|rung|contacted|heard (?:back|from|anything)|been refunded|got back|call ?back)",
     r"(?i)\b(?:promised?|told|assured|supposed)\b[^.!?]{0,60}\b(?:but|and)\b[^.!?]{0,30}(?:\b(?:never|nothing|nobody|no one|not)|n['’]t)\b",
-    r"(?i)\bnessun[oa]?\b[^.!?]{0,25}\b(?:chiamat|richiamat|ricontattat|contattat|rispost|venut|passat|scritt|fatto viv|presentat|fatto sapere)",
-    r"(?i)\bnon\b[^.!?]{0,20}\b(?:stat[oa] (?:ri)?(?:chiamat|contattat)|avete (?:ri)?(?:chiamat|contattat)|ha (?:ri)?(?:chiamat|contattat)|avete (?:mai )?(?:rispost|richiamat|ricontattat)|ho (?:ancora |mai |più )*(?:ricevuto|avuto|sentito)|(?:mi )?è (?:ancora |mai )*arrivat)",
+    r"(?i)\bnessun[oa]?\b[^.!?]{0,25}\b(?:chiamat|richiamat|ricontattat|contattat|rispost|scritt|fatto viv|fatto sapere)",
+    r"(?i)\bnon\b[^.!?]{0,20}\b(?:stat[oa] (?:ri)?(?:chiamat|contattat)|avete (?:ri)?(?:chiamat|contattat)|ha (?:ri)?(?:chiamat|contattat)|avete (?:mai )?(?:rispost|richiamat|ricontattat)|ho (?:ancora |mai |più )*(?:ricevuto|avuto) (?:\w+ )?(?:rispost|notizi|chiamat|telefonat)|ho (?:ancora |mai |più )*(?:saputo|sentito))",
     r"(?i)\b(?:promess|garantit|assicurat|detto)\w*\b[^.!?]{0,60}\b(?:ma|e|invece)\b[^.!?]{0,20}\b(?:nessun|niente|nulla|non|mai)\b",
+];
+
+/// The customer says that something has not come; whether anybody promised it, the words alone do not tell.
+static MISSING: &[&str] = &[
+    r"(?i)\b(?:nobody|no one|no-one|none|never|not one)\b[^.!?]{0,30}\b(?:came|come|show|turned up|arrived|reached)",
+    r"(?i)\b(?:still|have|has|had|did)(?:\b[^.!?]{0,15}\b(?:not|no)\b|[^.!?]{0,15}n['’]t\b)[^.!?]{0,20}\b(?:received|arrived?|come|turn(?:ed)? up|show(?:n|ed)? up|got (?:it|my|the))\b",
+    r"(?i)\bnessun[oa]?\b[^.!?]{0,25}\b(?:venut|passat|presentat|arrivat)",
+    r"(?i)\bnon\b[^.!?]{0,20}\b(?:ho (?:ancora |mai |più )*(?:ricevuto|avuto)|(?:mi )?(?:è|sono) (?:ancora |mai )*(?:arrivat|venut|passat))",
+];
+
+/// The customer speaks of a promise in so many words.
+static OF_PROMISE: &[&str] = &[
+    r"(?i)\b(?:promis|you (?:said|told)|told me|was told|assured|guaranteed|supposed to|agreed)",
+    r"(?i)\b(?:promess|promett|garantit|assicurat|mi (?:avete|avevate|hanno|avevano|ha|aveva) detto|dovevate|dovevano|doveva|avreste|avrebbe dovuto|come d['’]accordo)",
+];
+
+/// The customer says that somebody did come or call.
+static FULFILLED: &[&str] = &[
+    r"(?i)\b(?:engineer|technician|plumber|colleague|somebody|someone|courier|you|they|he|she)\s+(?:has\s+|have\s+|['’]ve\s+)?(?:just\s+|now\s+|already\s+|finally\s+)?(?:came|come|called|rang|rung|phoned|contacted me|got back|replied|answered|wrote|visited|has been)\b",
+    r"(?i)\b(?:tecnico|collega|idraulico|corriere|operatore|operatrice|qualcuno)\s+(?:\w+\s+)?(?:è\s+(?:già\s+|finalmente\s+)?(?:venut|passat|arrivat)|mi\s+ha\s+(?:già\s+|poi\s+)?(?:chiamat|richiamat|contattat|ricontattat|telefonat|scritt|rispost))|\bmi\s+avete\s+(?:già\s+|poi\s+|finalmente\s+)?(?:chiamat|richiamat|contattat|ricontattat|telefonat|scritt|rispost)",
+];
+
+/// … unless it is denied, asked, or was something else.
+static NOT_FULFILLED: &[&str] = &[
+    r"(?i)\b(?:not|never|nobody|no one|n['’]t|without|if|when|should|would|until|late|rude)\b|n['’]t\b",
+    r"(?i)\b(?:non|mai|nessuno|senza|se|quando|doveva|dovrebbe|ritardo|maleducat)\b",
+    r"\?\W*$",
 ];
 
 struct Cues {
@@ -98,6 +130,9 @@ static DONE: LazyLock<Cues> = LazyLock::new(|| Cues::new(RESOLVED, NOT_RESOLVED)
 static DONE_FOR: LazyLock<Cues> = LazyLock::new(|| Cues::new(DONE_BY_AGENT, NOT_RESOLVED));
 static CLOSED: LazyLock<Cues> = LazyLock::new(|| Cues::new(CLOSING, &[r"\?\W*$"]));
 static ENDED: LazyLock<Cues> = LazyLock::new(|| Cues::new(GIVEN_UP, &[]));
+static ABSENT: LazyLock<Cues> = LazyLock::new(|| Cues::new(MISSING, &[]));
+static NAMED: LazyLock<Cues> = LazyLock::new(|| Cues::new(OF_PROMISE, &[]));
+static CAME: LazyLock<Cues> = LazyLock::new(|| Cues::new(FULFILLED, NOT_FULFILLED));
 static BROKEN: LazyLock<Cues> = LazyLock::new(|| Cues::new(UNKEPT, &[]));
 
 /// Whether a sentence of the contact centre promises something.
@@ -128,6 +163,21 @@ pub(super) fn gives_up(sentence: &str) -> bool {
 /// Whether a sentence of the customer says that a promise was not kept.
 pub(super) fn unkept(sentence: &str) -> bool {
     BROKEN.found(sentence)
+}
+
+/// Whether a sentence of the customer says that something has not come.
+pub(super) fn missing(sentence: &str) -> bool {
+    ABSENT.found(sentence)
+}
+
+/// Whether a sentence of the customer speaks of a promise.
+pub(super) fn speaks_of_promise(sentence: &str) -> bool {
+    NAMED.found(sentence)
+}
+
+/// Whether a sentence of the customer says that somebody came or called.
+pub(super) fn fulfilled(sentence: &str) -> bool {
+    CAME.found(sentence)
 }
 
 /// The sentences of a text, trimmed, none empty. Lines end sentences too; a full stop inside a number does not.
@@ -167,9 +217,20 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        for list in
-            [PROMISES, NOT_A_PROMISE, RESOLVED, NOT_RESOLVED, DONE_BY_AGENT, CLOSING, GIVEN_UP, UNKEPT]
-        {
+        for list in [
+            PROMISES,
+            NOT_A_PROMISE,
+            RESOLVED,
+            NOT_RESOLVED,
+            DONE_BY_AGENT,
+            CLOSING,
+            GIVEN_UP,
+            UNKEPT,
+            MISSING,
+            OF_PROMISE,
+            FULFILLED,
+            NOT_FULFILLED,
+        ] {
             for pattern in list {
                 assert!(regex::Regex::new(pattern).is_ok(), "{pattern}");
             }
@@ -199,6 +260,11 @@ mod tests {
                 "Domani passerà un tecnico.",
                 "Provvederemo alla sostituzione.",
                 "Ti risponderemo entro lunedì.",
+                "La chiamo io domani.",
+                "Il rimborso le arriverà entro venerdì.",
+                "Avrà una risposta entro domani.",
+                "I promise to call you on Monday.",
+                "Expect a call tomorrow.",
             ],
             &[
                 "We will not refund the amount.",
@@ -278,6 +344,44 @@ mod tests {
                 "Vorrei essere richiamato.",
                 "Can you promise me a refund?",
             ],
+        );
+    }
+
+    #[test]
+    fn what_has_not_come_and_what_has() {
+        check(
+            missing,
+            &[
+                "My parcel never came.",
+                "I have not received a confirmation.",
+                "The engineer didn't turn up.",
+                "Il pacco non è ancora arrivato.",
+                "Non ho ricevuto il rimborso.",
+                "Il tecnico non è mai venuto.",
+            ],
+            &["The parcel has arrived.", "Nobody called me back.", "Il rimborso è arrivato."],
+        );
+        check(
+            fulfilled,
+            &[
+                "The engineer came.",
+                "You called me back, thanks.",
+                "È venuto il tecnico e il tecnico è passato ieri.",
+                "Mi avete richiamato, grazie.",
+                "Un collega mi ha richiamato.",
+            ],
+            &[
+                "The engineer never came.",
+                "Nobody called.",
+                "Non mi avete richiamato.",
+                "Mi avete richiamato?",
+                "When they called I was out.",
+            ],
+        );
+        check(
+            speaks_of_promise,
+            &["You promised a call.", "Mi avevate detto entro venerdì.", "I was told it would be today."],
+            &["I have not received a confirmation.", "Nessuno mi ha chiamato."],
         );
     }
 

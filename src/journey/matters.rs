@@ -28,6 +28,27 @@ pub enum Matter {
     Plan,
 }
 
+/// Something that can be promised to be done, and that a customer sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Somebody calls or writes.
+    Call,
+    /// Somebody comes.
+    Visit,
+}
+
+const ACTS: [(Act, &str); 2] = [
+    (
+        Act::Call,
+        r"(?i)\b(?:call|ring\b|rang\b|phone[ds]?\b|contact|get back|got back|in touch|repl(?:y|ied)|answer|write|wrote|hear from|(?:ri)?chiam|ricontatt|contatt|telefon|rispo|risponder|scriv|scritt|far(?:ò|emo|à|anno) sapere)",
+    ),
+    (
+        Act::Visit,
+        r"(?i)\b(?:engineer|technician|plumber|fitter|visit\b|come (?:round|out|over)|came\b|tecnic[oi]\b|idraulic|passer(?:à|emo|anno)|passat[oa]\b|venut[oa]\b|verrà (?:un|il)\b)",
+    ),
+];
+
 const WORDS: [(Matter, &str); 8] = [
     (Matter::Refund, r"(?i)\b(?:refund|reimburs|money back|rimbors|accreditat|riaccredit|i (?:miei )?soldi)"),
     (
@@ -54,6 +75,16 @@ const WORDS: [(Matter, &str); 8] = [
 static NAMED: LazyLock<RegexSet> =
     // A pattern that does not compile leaves the set empty, which the test below refuses.
     LazyLock::new(|| RegexSet::new(WORDS.map(|(_, words)| words)).unwrap_or_default());
+
+static DONE: LazyLock<RegexSet> =
+    LazyLock::new(|| RegexSet::new(ACTS.map(|(_, words)| words)).unwrap_or_default());
+
+impl Act {
+    /// What a sentence names.
+    pub fn named(sentence: &str) -> impl Iterator<Item = Self> {
+        DONE.matches(sentence).into_iter().filter_map(|at| ACTS.get(at).map(|(act, _)| *act))
+    }
+}
 
 impl Matter {
     /// What an intent is about; none for what nothing of the list tells.
@@ -83,7 +114,9 @@ mod tests {
 
     #[test]
     fn sentences_name_matters() {
-        assert_eq!(NAMED.len(), WORDS.len());
+        assert_eq!((NAMED.len(), DONE.len()), (WORDS.len(), ACTS.len()));
+        assert_eq!(Act::named("A colleague will ring you tomorrow.").collect::<Vec<_>>(), [Act::Call]);
+        assert_eq!(Act::named("Domani passerà un tecnico.").collect::<Vec<_>>(), [Act::Visit]);
         for (sentence, expected) in [
             ("The refund has arrived, thank you.", vec![Matter::Refund]),
             ("Il rimborso è arrivato.", vec![Matter::Refund]),

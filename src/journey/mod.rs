@@ -9,6 +9,7 @@ mod changes;
 mod churn;
 mod contact;
 mod cues;
+mod due;
 mod events;
 mod experience;
 pub mod fold;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::matters::Matter;
+use super::matters::{Act, Matter};
 use crate::interaction::{Author, Channel, Ratings};
 use crate::nlp::labels::{SignalKind, Stage};
 use crate::nlp::understanding::{GoalKind, Scored};
@@ -59,6 +59,9 @@ pub struct Contact {
     /// The customer says that a promise was not kept.
     #[serde(default)]
     pub promise_unkept: bool,
+    /// What else the customer says about what was promised.
+    #[serde(default, skip_serializing_if = "OfPromise::is_nothing")]
+    pub of_promise: OfPromise,
     /// Sentence vector for recognising the same problem, one byte a component in the store; may be empty.
     #[serde(default, with = "super::vector")]
     pub embedding: Vec<f32>,
@@ -73,6 +76,26 @@ pub struct Contact {
     /// Prices, days, yes and no, as the contact centre said them or the customer heard them; the first few.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statements: Vec<Statement>,
+}
+
+/// What a customer says about what was promised, beside that it was not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OfPromise {
+    /// They speak of a promise in so many words.
+    pub by_name: bool,
+    /// Something has not come or arrived; nobody need have promised it.
+    pub missing: bool,
+    /// What those sentences are about.
+    pub about: Vec<Matter>,
+    /// What they say was done.
+    pub done: Vec<Act>,
+}
+
+impl OfPromise {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What the words of a contact say about what was open before.

@@ -37,6 +37,7 @@ pub fn contact(message: &str, conversation: &str, sentiment: f32) -> Contact {
         outcome: Outcome::None,
         gratitude: false,
         promise_unkept: false,
+        of_promise: Default::default(),
         embedding: Vec::new(),
         summary: String::new(),
         answers: false,

@@ -58,6 +58,7 @@ fn contact(n: u64, customers: u64) -> Contact {
         outcome: if chance(9, 6) == 0 { Outcome::Resolved } else { Outcome::None },
         gratitude: false,
         promise_unkept: false,
+        of_promise: Default::default(),
         embedding: (0..VECTOR)
             .map(|at| if (at as u64 + chance(10, 50)).is_multiple_of(50) { 0.25 } else { 0.0 })
             .collect(),
