@@ -317,10 +317,10 @@ pub struct Interaction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Merging {
-    /// When one message carries identities of both.
+    /// When one message without a customer id carries identities of both, whether it came before or after they had names.
     #[default]
     Identities,
-    /// The same, unless the message names its customer: then the producer's word stands.
+    /// The same, but only when it comes after: a name later given to one of its identities proves nothing.
     Unnamed,
     /// Never.
     Never,

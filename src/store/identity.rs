@@ -3,7 +3,7 @@
 //! A customer id given by the producer is believed. Without one the conversation is looked up, then the identities;
 //! when none is known the conversation stands in for the customer until somebody better turns up. Whoever turns out to
 //! be the same person as the customer is absorbed: a stand-in that the message names in any way, and, as far as
-//! [`Merging`] allows, another known customer when a message carries identities of both. That message may have come
+//! [`Merging`] allows, another known customer when a message without a name carries identities of both. That message may have come
 //! before either had a name: then one of its identities is the other's by conclusion only, until a message names them.
 
 use crate::config::Merging;
@@ -100,8 +100,8 @@ pub(crate) fn plan(
     };
     let both = customers.contains(&customer.as_str())
         && match merging {
-            Merging::Identities => true,
-            Merging::Unnamed => customer_id.is_none(),
+            // Who is named is believed: a telephone that two names have is shared, whoever came first with it.
+            Merging::Identities | Merging::Unnamed => customer_id.is_none(),
             Merging::Never => false,
         };
     // What was only concluded to be another's, and now comes with a name: the two share a message, if an earlier one.
@@ -211,7 +211,7 @@ mod tests {
         );
         let two = [("m", Some(("c2", false))), ("t", Some(("c1", false)))];
         check("identities of two customers", None, known(None, None, &two), "c1", &[], &["c2"]);
-        check("of two, one of them named", Some("c2"), known(None, None, &two), "c2", &[], &["c1"]);
+        check("of two, one of them named", Some("c2"), known(None, None, &two), "c2", &[], &[]);
         check("of two others", Some("c3"), known(None, None, &two), "c3", &[], &[]);
         check(
             "of two, in another's conversation",
@@ -264,7 +264,7 @@ mod tests {
         let two = known(None, None, &[("m", Some(("c2", false))), ("t", Some(("c1", false)))]);
         let stand_in = known(None, None, &[("m", Some(("k0", true))), ("t", Some(("c1", false)))]);
         for (merging, named, unnamed) in
-            [(Merging::Identities, 1, 1), (Merging::Unnamed, 0, 1), (Merging::Never, 0, 0)]
+            [(Merging::Identities, 0, 1), (Merging::Unnamed, 0, 1), (Merging::Never, 0, 0)]
         {
             let absorbed =
                 |id: Option<&str>, known: &Known| plan(id, "k1", known, merging).owner.absorbs.len();

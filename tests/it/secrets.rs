@@ -2,7 +2,7 @@
 //! the most talkative log, whether things go well or wrong.
 
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::process::Workspace;
 use crate::support::rabbit::Rabbit;
@@ -22,6 +22,38 @@ fn assert_silent(what: &str, output: &Output) {
         let line = text.lines().find(|line| line.contains(SECRET) || line.contains("4711"));
         assert_eq!(line, None, "{what}: the secret is on {stream}");
     }
+}
+
+/// A worker that ends by itself, or else waits for its database and is then told to stop.
+fn worker_that_waits(workspace: &Workspace, environment: &[(&str, String)]) -> Output {
+    let (stdout, stderr) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_smista"))
+        .arg("--config")
+        .arg(workspace.config())
+        .arg("worker")
+        .env("RUST_BACKTRACE", "1")
+        .stdin(Stdio::null())
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdout(stdout.reopen().unwrap())
+        .stderr(stderr.reopen().unwrap())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        let said = std::fs::read_to_string(stderr.path()).unwrap();
+        if said.contains("waiting for it") {
+            let pid = child.id().to_string();
+            assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+            break child.wait().unwrap();
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "neither over nor waiting: {said}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let read = |file: &tempfile::NamedTempFile| std::fs::read(file.path()).unwrap();
+    Output { status, stdout: read(&stdout), stderr: read(&stderr) }
 }
 
 #[test]
@@ -87,7 +119,10 @@ fn failing_commands_show_no_secret() {
             if args == ["worker"] && what.starts_with("a key") {
                 continue;
             }
-            let output = smista(&workspace, &environment, args);
+            let output = match args {
+                ["worker"] => worker_that_waits(&workspace, &environment),
+                _ => smista(&workspace, &environment, args),
+            };
             assert_silent(&format!("{what}: {args:?}"), &output);
         }
     }

@@ -60,9 +60,13 @@ pub async fn makes_two_customers_one(store: Arc<dyn Store>) {
     let app = unique("app");
     store.resolve_customer(Some(&third), &message.conversation, std::slice::from_ref(&app)).await.unwrap();
     commit(&*store, &message, &third).await;
-    let owner = store.resolve_customer(Some(&third), &unique("k"), &[app, mail]).await.unwrap();
+    // Whoever is named is believed, whatever identities they share with somebody else.
+    let named =
+        store.resolve_customer(Some(&third), &unique("k"), &[app.clone(), mail.clone()]).await.unwrap();
+    assert_eq!((&named.customer, named.absorbs.len()), (&third, 0));
+    let owner = store.resolve_customer(None, &unique("k"), &[app, mail]).await.unwrap();
     assert_eq!((&owner.customer, &owner.absorbs), (&third, &vec![one.clone()]));
-    let message = Message::of(&third);
+    let message = Message { customer_id: None, ..Message::of("") };
     assert_eq!(store.commit(join(&*store, &message, &owner).await).await.unwrap(), Committed::New);
     for former in [&one, &other] {
         let owner = store.resolve_customer(Some(former), &unique("k"), &[]).await.unwrap();
@@ -84,20 +88,22 @@ pub async fn makes_two_customers_one(store: Arc<dyn Store>) {
 pub async fn merges_once_from_both_sides(store: Arc<dyn Store>) {
     for _ in 0..10 {
         let (one, other, mail, phone) = (unique("a"), unique("b"), unique("mail"), unique("tel"));
+        let mut conversations = Vec::new();
         for (customer, identity) in [(&one, &mail), (&other, &phone)] {
             let message = Message::of(customer);
+            conversations.push(message.conversation.clone());
             let identity = std::slice::from_ref(identity);
             store.resolve_customer(Some(customer), &message.conversation, identity).await.unwrap();
             commit(&*store, &message, customer).await;
         }
         let both = [mail, phone];
-        let tasks = [&one, &other].map(|customer| {
-            let (store, both, customer) = (Arc::clone(&store), both.clone(), customer.clone());
+        let conversations: [String; 2] = conversations.try_into().unwrap();
+        let tasks = conversations.map(|conversation| {
+            let (store, both) = (Arc::clone(&store), both.clone());
             tokio::spawn(async move {
-                let message = Message::of(&customer);
+                let message = Message { customer_id: None, conversation, ..Message::of("") };
                 loop {
-                    let owner =
-                        store.resolve_customer(Some(&customer), &message.conversation, &both).await.unwrap();
+                    let owner = store.resolve_customer(None, &message.conversation, &both).await.unwrap();
                     let effect = join(&*store, &message, &owner).await;
                     // A deadlock is an error that passes.
                     match store.commit(effect).await {
