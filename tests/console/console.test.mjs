@@ -30,8 +30,9 @@ afterEach(async () => {
 });
 
 const rows = (page) => page.locator("[data-row]");
-/** Presses a key that leads to another page, and waits for what is said there. */
+/** Presses a key that leads to another page once this one listens, and waits for what is said there. */
 const pressed = async (page, key, told) => {
+  await page.waitForLoadState("load");
   await page.keyboard.press(key);
   await page.locator("[data-told]", { hasText: told }).waitFor();
 };
@@ -207,6 +208,7 @@ test("a conversation leads to its customer's timeline", async () => {
 test("who may leave, topics and agreement are told", async () => {
   const one = await open("supervisor");
   await one.locator("[data-row]").last().click();
+  await one.getByRole("heading", { name: "Transcript" }).waitFor();
   await pressed(one, "y", "Confirmed");
   await one.getByRole("link", { name: "Maps" }).click();
   await one.getByRole("link", { name: "Agreement" }).click();

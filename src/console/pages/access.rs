@@ -19,7 +19,7 @@ pub(in crate::console) fn page(
         main id="content" class="single wide" {
             h1 { (words.access_title) }
             @if log.is_empty() { p { (words.access_none) } } @else {
-                div class="scroll" { table {
+                div class="scroll" tabindex="0" role="region" aria-label=(words.access_title) { table {
                     thead { tr { th { (words.at) } th { (words.who) } th { (words.conversation) } } }
                     tbody { @for line in log {
                         tr { td { (parts::time(line.at)) } td { (line.account) } td { (line.conversation_id) @if line.what == Seen::Timeline { " · " (words.language.maps().timeline_seen) } } }
@@ -44,7 +44,7 @@ fn operated(words: &Words, operations: &[Operation]) -> Markup {
     html! {
         h2 { (own.log_title) }
         @if operations.is_empty() { p { (own.log_none) } } @else {
-            div class="scroll" { table {
+            div class="scroll" tabindex="0" role="region" aria-label=(own.log_title) { table {
                 thead { tr { th { (words.at) } th { (words.who) } th { (own.act) } th { (own.target) } } }
                 tbody { @for line in operations {
                     tr { td { (parts::time(line.at)) } td { (line.account) } td { (act(line.act)) } td { (line.target) } }

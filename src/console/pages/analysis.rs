@@ -147,7 +147,7 @@ pub(super) fn curve(words: &Words, messages: &[(Interaction, Decision)]) -> Mark
         (chart::curve(words.curve, &scores))
         details {
             summary { (words.curve_table) }
-            div class="scroll" { table {
+            div class="scroll" tabindex="0" role="region" aria-label=(words.curve_table) { table {
                 thead { tr { th { (words.at) } th { (words.channel) } th { (words.sentiment) } th { (words.score) } th { (words.intents) } } }
                 tbody { @for (interaction, decision) in messages {
                     tr {
