@@ -16,6 +16,8 @@ const MOST_WORDS: usize = 120;
 const GOALS: usize = 3;
 /// Promises named.
 const PROMISES: usize = 3;
+/// A promise broken so many days ago no longer comes before what waits today.
+const OLD_DAYS: f64 = 60.0;
 
 /// What the brief is written from.
 pub(super) struct Facts<'a> {
@@ -163,16 +165,17 @@ fn channels<'a>(contacts: impl Iterator<Item = &'a Contact>, tongue: Tongue) -> 
 }
 
 /// Promises and what became of them: broken ones first, the latest before; then those to be kept, what is due first before;
-/// without either, the latest.
+/// without either, the latest, unless it is long past.
 fn promised(facts: &Facts<'_>, tongue: Tongue) -> Vec<String> {
     let now = facts.contact.at;
-    let broken = facts.made.iter().rev().filter(|made| !made.promise.kept);
+    let is_old = |made: &Made| days_between(made.due, now) > OLD_DAYS;
+    let broken = facts.made.iter().rev().filter(|made| !made.promise.kept && !is_old(made));
     let mut pending: Vec<&Made> =
         facts.made.iter().filter(|made| made.promise.kept && made.due >= now).collect();
     pending.sort_by_key(|made| made.due);
     let mut told: Vec<&Made> = broken.chain(pending).take(PROMISES).collect();
     if told.is_empty() {
-        told.extend(facts.made.last());
+        told.extend(facts.made.last().filter(|made| !is_old(made)));
     }
     told.into_iter().map(|made| one_promised(facts, made, tongue)).collect()
 }

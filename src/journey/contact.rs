@@ -48,9 +48,13 @@ impl Contact {
         // What the customer says last decides; the contact centre's word counts where the customer says nothing.
         let tells: fn(&str) -> bool = if author == Author::Customer { cues::resolved } else { cues::done };
         let by = if author == Author::Customer { author } else { Author::Agent };
-        let resolved = said(by).any(tells);
+        // "It worked again. Then it went off." is no end.
+        let place =
+            |is: &dyn Fn(&str) -> bool| said(by).enumerate().filter(|(_, it)| is(it)).last().map(|it| it.0);
+        let end = place(&tells);
+        let resolved = end.is_some() && (author != Author::Customer || end > place(&cues::relapsed));
         let settles: BTreeSet<Matter> =
-            said(by).filter(|sentence| tells(sentence)).flat_map(Matter::named).collect();
+            said(by).filter(|sentence| resolved && tells(sentence)).flat_map(Matter::named).collect();
         let closed = author != Author::Customer && said(Author::Agent).any(cues::closing);
         let answers = author == Author::Agent
             && !auto_reply

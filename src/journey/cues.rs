@@ -49,6 +49,24 @@ static NOT_RESOLVED: &[&str] = &[
     r"(?i)\b(?:non|mai|niente|nessuno|ancora|senza|finché|se|quando|appena|vorrei|voglio|spero|deve|dovete|potete|può|doveva)\b",
     r"\?\W*$",
     r"(?i)\b(?:marked|says?|told|risulta)\b",
+    r"(?i)\b(?:was|were|worked|had been|ha funzionato|funzionava|era)\b[^.!?]{0,25}\b(?:for|per)\s+(?:\w+\s+)?(?:an?|one|two|three|a few|a couple of|some|\d+|un['’]?|una|due|tre|qualche|poch[ie])\s?(?:minut|hour|day|week|or[ae]\b|giorn|settiman)",
+];
+
+/// … or came back.
+static RELAPSED: &[&str] = &[
+    r"(?i)\b(?:went|gone|goes|going|dropped|cut|turned|switched)\s+(?:\w+\s+)?(?:off|down|out|dead|again)\b",
+    r"(?i)\b(?:stopped|stops|broke|broken|breaks|failed|fails|died|crashed|crashes|disconnected|dropped)\b[^.!?]{0,30}\b(?:again|working|once more|already)\b|\bbroke(?:n)?\s+down\b",
+    r"(?i)\b(?:then|but|now|and)\b[^.!?]{0,25}\b(?:stopped|broke|failed|died|crashed|is back|are back|came back|comes back|returned|same (?:problem|error|fault))\b",
+    r"(?i)\b(?:problem|fault|error|issue|noise|leak)\b[^.!?]{0,15}\b(?:is|are|came|comes|has come)\s+back\b|\b(?:happen(?:ed|s|ing)|started|started up)\s+again\b",
+    r"(?i)\b(?:poi|ma|e)\b[^.!?]{0,25}\b(?:si è (?:ri)?(?:bloccat|spent|rott|fermat|guastat|staccat)[oa]|è (?:ri)?(?:cadut|saltat|andat|mancat)[oa]|ha smesso|ha ripreso a)",
+    r"(?i)\b(?:di nuovo|nuovamente|un['’]altra volta|daccapo)\s+(?:\w+\s+)?(?:rott|guast|ferm|bloccat|spent|giù|senza|cadut|saltat)|\b(?:è|sono)\s+(?:di nuovo|nuovamente)\s+(?:rott|guast|ferm|bloccat|spent|giù|senza|come prima)|\b(?:problema|guasto|errore)\b[^.!?]{0,15}\b(?:è tornat|si è ripresentat|si ripresenta|è ricomparso)",
+];
+
+/// … unless that is denied or asked.
+static NOT_RELAPSED: &[&str] = &[
+    r"(?i)\b(?:not|never|hasn['’]t|haven['’]t|doesn['’]t|didn['’]t|if|in case|until|since|because|when)\b",
+    r"(?i)\b(?:non|mai|se|qualora|quando|perché|finché)\b",
+    r"\?\W*$",
 ];
 
 /// An agent says that what was asked for has been done.
@@ -127,6 +145,7 @@ impl Cues {
 
 static PROMISE: LazyLock<Cues> = LazyLock::new(|| Cues::new(PROMISES, NOT_A_PROMISE));
 static DONE: LazyLock<Cues> = LazyLock::new(|| Cues::new(RESOLVED, NOT_RESOLVED));
+static BACK: LazyLock<Cues> = LazyLock::new(|| Cues::new(RELAPSED, NOT_RELAPSED));
 static DONE_FOR: LazyLock<Cues> = LazyLock::new(|| Cues::new(DONE_BY_AGENT, NOT_RESOLVED));
 static CLOSED: LazyLock<Cues> = LazyLock::new(|| Cues::new(CLOSING, &[r"\?\W*$"]));
 static ENDED: LazyLock<Cues> = LazyLock::new(|| Cues::new(GIVEN_UP, &[]));
@@ -140,9 +159,35 @@ pub(super) fn promises(sentence: &str) -> bool {
     PROMISE.found(sentence)
 }
 
-/// Whether a sentence says that it is done.
+/// Whether a sentence says that it is done, and not that it came back after that.
 pub(super) fn resolved(sentence: &str) -> bool {
-    DONE.found(sentence)
+    if !DONE.found(sentence) {
+        return false;
+    }
+    let clauses: Vec<&str> = clauses(sentence).collect();
+    let back = clauses.iter().rposition(|clause| BACK.found(clause));
+    let done = clauses.iter().rposition(|clause| DONE.are.is_match(clause));
+    back.is_none_or(|back| done.is_some_and(|done| done > back))
+}
+
+/// The parts of a sentence, each from the comma or the word that joins it to what was before.
+fn clauses(sentence: &str) -> impl Iterator<Item = &str> {
+    static JOINTS: LazyLock<Option<regex::Regex>> =
+        LazyLock::new(|| regex::Regex::new(r"(?i)[,;:–—]|\b(?:but|then|however|ma|poi|però)\b").ok());
+    let starts = JOINTS.as_ref().into_iter().flat_map(|joints| joints.find_iter(sentence));
+    let mut starts: Vec<usize> = starts.map(|joint| joint.start()).collect();
+    starts.push(sentence.len());
+    let mut from = 0;
+    starts.into_iter().map(move |to| {
+        let clause = sentence.get(from..to).unwrap_or_default();
+        from = to;
+        clause
+    })
+}
+
+/// Whether a sentence says that what was done did not last.
+pub(super) fn relapsed(sentence: &str) -> bool {
+    BACK.found(sentence)
 }
 
 /// Whether a sentence of the contact centre says that it is done.
@@ -222,6 +267,8 @@ mod tests {
             NOT_A_PROMISE,
             RESOLVED,
             NOT_RESOLVED,
+            RELAPSED,
+            NOT_RELAPSED,
             DONE_BY_AGENT,
             CLOSING,
             GIVEN_UP,
@@ -298,8 +345,15 @@ mod tests {
                 "Il guasto è stato riparato.",
                 "Tutto a posto, grazie.",
                 "Ho ricevuto il rimborso.",
+                "It has been working again for two days, thank you.",
+                "Funziona di nuovo da due giorni.",
+                "It stopped working again yesterday, but now it is fixed.",
             ],
             &[
+                "The internet was working again for an hour, then it went off.",
+                "It was working again for a couple of days.",
+                "Funziona di nuovo, ma poi si è bloccato.",
+                "It works again but now the same problem is back.",
                 "It still is not fixed.",
                 "I want this resolved today.",
                 "When will it be fixed?",
@@ -309,6 +363,25 @@ mod tests {
                 "Non funziona ancora.",
                 "Vorrei che fosse risolto.",
                 "È stato risolto?",
+            ],
+        );
+        check(
+            relapsed,
+            &[
+                "Then it went off again.",
+                "An hour later it stopped working.",
+                "The fault is back.",
+                "It happened again this morning.",
+                "Ma stamattina si è spento.",
+                "È di nuovo bloccato.",
+                "Il problema si è ripresentato.",
+            ],
+            &[
+                "It has not happened again.",
+                "When it stopped working I called you.",
+                "Non si è più bloccato.",
+                "What if it happens again?",
+                "The router came back from repair.",
             ],
         );
         check(

@@ -305,6 +305,24 @@ fn day_named(name: &str, today: NaiveDate) -> Option<NaiveDate> {
 /// Words that say nothing of what a sentence is about, by their beginnings; amounts, days and whoever said it among them.
 const EMPTY: &str = "the and for are was were will would could should shall can cannot may might must has have had been being with that this these those your our their his her its you they she him them from into onto than then there here when where which who what how about also just only very more most some any all each per not never but yes thank thanks please sorry hello dear sir madam okay well now again still already sure understand course say says said told tell shows show lists listed states wrote answered quoted confirmed promised assured colleague agent adviser advisor operator assistant chatbot bot website web site page app according online cost costs price prices priced pay pays paid charge charged charges amount total fee fees euro euros pound pounds dollar dollars eur gbp usd month monthly year yearly annual week weekly day days working business hours hour within after takes take free monday tuesday wednesday thursday friday saturday sunday tomorrow today january february march april may june july august september october november december arrive arrives come comes get got receive possible impossible allowed eligible included covered valid available required necessary entitled percent il lo la gli le un uno una dei del della delle dello degli dal dalla nel nella sul sulla che chi cui non per con tra fra più meno anche già ancora sono sei siamo siete era erano sarà saranno essere stato stata stati ho hai ha abbiamo avete hanno può possono potete possibile mi ti si ci vi loro suo sua vostro vostra nostro nostra questo questa quello quella questi queste come quando dove quanto costa costano costo costi prezzo prezzi pagare paga gratis gratuito gratuita euro mese mensile anno annuale settimana giorno giorni lavorativi ore entro circa lunedì martedì mercoledì giovedì venerdì sabato domenica domani oggi gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre grazie buongiorno buonasera salve gentile cliente prego dice diceva detto scritto riporta indica mostra risulta promesso confermato garantito assicurato collega operatore operatrice consulente assistente virtuale sito pagina secondo avete invece però ma arriva arriverà arrivano incluso inclusa compreso compresa coperto disponibile valido valida necessario previsto euros";
 
+/// Words for one thing, by their beginnings: "early termination fee" and "fee for ending early" are about the same. The
+/// first stands for all.
+const ALIKE: &[&[&str]] = &[
+    &[
+        "end", "ends", "ended", "endin", "termi", "cance", "leave", "leavi", "exit", "quit", "quitt",
+        "disde", "disdi", "disda", "reces", "chius", "chiud", "risol",
+    ],
+    &["deliv", "shipp", "ship", "dispa", "posta", "conse", "spedi"],
+    &["retur", "resti", "reso", "resi", "rende"],
+    &["refun", "reimb", "rimbo", "accre"],
+    &["techn", "engin", "tecni"],
+    &["repai", "fix", "fixed", "fixin", "mend", "ripar"],
+    &["parce", "packa", "pacco", "pacch"],
+    &["activ", "setup", "attiv"],
+    &["repla", "swap", "sosti", "cambi"],
+    &["headp", "earph", "cuffi"],
+];
+
 static EMPTY_WORDS: LazyLock<std::collections::HashSet<&'static str>> =
     LazyLock::new(|| EMPTY.split(' ').collect());
 
@@ -316,6 +334,10 @@ fn subject(sentence: &str) -> Vec<String> {
             continue;
         }
         let stem: String = word.as_str().chars().take(STEM).collect();
+        let stem = ALIKE
+            .iter()
+            .find(|alike| alike.contains(&stem.as_str()))
+            .map_or(stem, |alike| alike.first().copied().unwrap_or_default().to_owned());
         if !words.contains(&stem) && words.len() < WORDS {
             words.push(stem);
         }
@@ -415,6 +437,10 @@ mod tests {
         check("long ago", five, (Agent, 40.0, "b", "Delivery costs 9 euros."), false);
         check("a correction", five, (Bot, 0.0, "a", "The delivery fee is 9 euros."), false);
         check("handed over", five, (Agent, 0.0, "a", "The delivery fee is 9 euros."), true);
+        let early = (Bot, 0.0, "a", "There is a £75 early termination fee.");
+        check("other words", early, (Agent, 1.0, "b", "The fee for ending early is £120."), true);
+        let recesso = (Site, 0.0, "a", "Sul vostro sito il recesso anticipato costa 40 euro.");
+        check("altre parole", recesso, (Agent, 1.0, "b", "La disdetta anticipata costa 90 euro."), true);
         check("another thing", five, (Agent, 1.0, "b", "The installation costs 9 euros."), false);
         let family = (Site, 0.0, "a", "The family plan costs 29 euros a month.");
         check("month and year", family, (Agent, 1.0, "b", "The family plan costs 290 euros a year."), false);

@@ -41,7 +41,7 @@ pub use correction::{Corrected, Correction, CorrectionMessage, SCHEMA as CORRECT
 pub use erasure::{Erased, Kind, MarkKey, Subject, Traces};
 pub use identity::Owner;
 pub use map::journey_map;
-pub use past::{Known, Order, Past, PastPage, Place, Span, Unread, Unreadable, Walk};
+pub use past::{Known, Order, Past, PastPage, Place, Span, Unread, Unreadable, UnreadableJourney, Walk};
 pub use topics::{Counted, Spike};
 
 /// A customer's state as stored. `epoch` rises with every commit; a commit against an older epoch is refused, so a
@@ -192,9 +192,14 @@ pub trait Store: Send + Sync {
     /// A page of past decisions, those after a place; [`Walk`] goes from page to page.
     async fn past(&self, span: &Span, after: Option<&Place>, limit: u32) -> Result<PastPage, StoreError>;
 
-    /// A page of customers whose latest message was decided in a span, those after a name, in the order of names; for a
-    /// store that keeps no customers, none.
-    async fn journeys(&self, span: &Span, after: &str, limit: u32) -> Result<Vec<Known>, StoreError> {
+    /// A page of customers whose latest message was decided in a span, those after a name, in the order of names, each
+    /// as they stand or why that cannot be read; for a store that keeps no customers, none.
+    async fn journeys(
+        &self,
+        span: &Span,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Result<Known, UnreadableJourney>>, StoreError> {
         let _ = (span, after, limit);
         Ok(Vec::new())
     }

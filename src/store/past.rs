@@ -153,6 +153,21 @@ pub struct Known {
     pub updated_at: DateTime<Utc>,
 }
 
+/// A customer whose journey cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableJourney {
+    /// Whose.
+    pub customer: String,
+    /// Why.
+    pub why: String,
+}
+
+impl std::fmt::Display for UnreadableJourney {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the journey of {} cannot be read: {}", self.customer, self.why)
+    }
+}
+
 const KNOWN: &str = "SELECT customer, epoch, journey, updated_at FROM customers \
     WHERE customer > $1 AND updated_at >= $2 AND updated_at < $3 AND merged_into IS NULL AND epoch > 0 \
     ORDER BY customer LIMIT $4";
@@ -163,7 +178,7 @@ pub(super) async fn known(
     span: &Span,
     after: &str,
     limit: u32,
-) -> Result<Vec<Known>, StoreError> {
+) -> Result<Vec<Result<Known, UnreadableJourney>>, StoreError> {
     let (since, until) = (Int(span.since.timestamp_micros()), Int(span.until.timestamp_micros()));
     let rows = link.rows(KNOWN, &[Text(after), since, until, Int(limit.into())]).await?;
     let known = |row: Vec<Cell>| {
@@ -177,7 +192,19 @@ pub(super) async fn known(
             updated_at,
         })
     };
+    let known = |row: Vec<Cell>| {
+        let Some(Ok(customer)) = row.first().cloned().map(Cell::text) else {
+            return Err(StoreError::Corrupt("a customer has no name".to_owned()));
+        };
+        Ok(known(row).map_err(|error| UnreadableJourney { customer, why: why(error) }))
+    };
     rows.into_iter().map(known).collect()
+}
+
+fn why(error: StoreError) -> String {
+    match error {
+        StoreError::Unavailable(why) | StoreError::Corrupt(why) | StoreError::Open(why) => why,
+    }
 }
 
 const BY_TIME: &str = "SELECT i.customer, d.decided_at, d.decision_id, d.decision, d.interaction \
@@ -224,10 +251,7 @@ pub(super) async fn page(
                 });
             }
             Err(error) => {
-                let why = match error {
-                    StoreError::Unavailable(why) | StoreError::Corrupt(why) | StoreError::Open(why) => why,
-                };
-                page.unreadable.push(Unreadable { decision_id: place.decision.clone(), why });
+                page.unreadable.push(Unreadable { decision_id: place.decision.clone(), why: why(error) });
             }
         }
         page.last = Some(place);

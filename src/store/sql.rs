@@ -20,7 +20,7 @@ use super::map;
 use super::{
     Committed, Corrected, Correction, Counts, CustomerState, Destination, Effect, Erased, Forgotten, Keep,
     Known, MarkKey, OutboxMessage, Owner, PastPage, Place, ReplayRecord, Span, Spike, Store, StoreError,
-    Subject, TopicPast, erasure, merge, past, topics,
+    Subject, TopicPast, UnreadableJourney, erasure, merge, past, topics,
 };
 use crate::interaction::Interaction;
 use crate::journey::map::{Row as MapRow, Timeline};
@@ -215,7 +215,12 @@ impl<D: Database> Store for SqlStore<D> {
         .await
     }
 
-    async fn journeys(&self, span: &Span, after: &str, limit: u32) -> Result<Vec<Known>, StoreError> {
+    async fn journeys(
+        &self,
+        span: &Span,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Result<Known, UnreadableJourney>>, StoreError> {
         self.within(async {
             let mut link = self.database.read().await?;
             let page = past::known(&mut *link, span, after, limit).await?;

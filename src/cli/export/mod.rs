@@ -212,11 +212,22 @@ async fn write(
                 let page = store.journeys(&span, &after, CUSTOMERS).await;
                 let page = page.context("the database cannot be read to the end")?;
                 let Some(last) = page.last() else { break };
-                after.clone_from(&last.state.customer);
+                after.clone_from(
+                    last.as_ref().map_or_else(|lost| &lost.customer, |last| &last.state.customer),
+                );
                 for known in &page {
-                    sheet.add(table::row(&columns, known)).with_context(|| unwritable(part))?;
+                    match known {
+                        Ok(known) => {
+                            sheet.add(table::row(&columns, known)).with_context(|| unwritable(part))?;
+                            written += 1;
+                        }
+                        Err(lost) => writeln!(
+                            anstream::stderr(),
+                            "{} {lost}; it is not in the file",
+                            paint(WARN, "warning:")
+                        )?,
+                    }
                 }
-                written += page.len() as u64;
                 bar.inc(page.len() as u64);
             }
             sheet.finish().with_context(|| unwritable(part))?;

@@ -124,6 +124,9 @@ fn one(change: &Change) -> String {
     for (word, rules) in rules.into_iter().filter(|(_, rules)| !rules.is_empty()) {
         let _ = write!(out, "<p class=\"dim\">{word}: {}</p>", escaped(&rules.join(", ")));
     }
+    if change.alike > 1 {
+        let _ = write!(out, "<p class=\"dim\">{} messages change in this way</p>", change.alike);
+    }
     let (sent, channel) = (change.sent_at.format("%Y-%m-%d %H:%M UTC"), change.channel);
     let _ = writeln!(out, "<p class=\"dim\">{sent}, {channel}, {}</p></li>", escaped(&change.message_id));
     out

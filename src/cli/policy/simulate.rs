@@ -274,6 +274,9 @@ fn biggest(change: &simulate::Change) -> String {
     for (word, rules) in rules.into_iter().filter(|(_, rules)| !rules.is_empty()) {
         lines.push(row::shorten(&format!("     {word}: {}", rules.join(", ")), WIDTH));
     }
+    if change.alike > 1 {
+        lines.push(paint(DIM, &format!("     {} messages change in this way", change.alike)));
+    }
     if let Some(text) = &change.text {
         lines.push(row::shorten(&format!("     “{text}”"), WIDTH));
     }

@@ -122,6 +122,7 @@ fn one(words: &Words, change: &Change) -> Markup {
             @for (word, rules) in [(own.rules_now, &change.rules_gained), (own.rules_gone, &change.rules_lost)] {
                 @if !rules.is_empty() { p class="quiet" { (word) ": " (rules.join(", ")) } }
             }
+            @if change.alike > 1 { p class="quiet" { (change.alike) " " (own.alike) } }
             p { a href=(format!("/conversation/{}", encoded(&change.conversation_id))) { (own.open) " " (change.conversation_id) } }
         }
     }

@@ -63,6 +63,7 @@ texts! {
     as_table: "As a table", "Come tabella";
     biggest: "Biggest changes", "Cambiamenti maggiori";
     biggest_none: "Nothing changes.", "Non cambia nulla.";
+    alike: "messages change in this way", "messaggi cambiano in questo modo";
     rules_now: "now", "ora";
     rules_gone: "no longer", "non più";
     open: "Open the conversation", "Apra la conversazione";

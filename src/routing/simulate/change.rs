@@ -82,9 +82,18 @@ pub struct Change {
     /// Points: 10 for each step of priority, 25 when escalation begins or ends, 15 for another change of action, 5 for
     /// another queue.
     pub size: u32,
+    /// How many messages change in the same way by the same rules, this one among them.
+    pub alike: u64,
 }
 
+/// Messages that change in the same way by the same rules: what changes from what to what, and rules gained and lost.
+pub(super) type Kind = (Vec<(&'static str, String, String)>, Vec<String>, Vec<String>);
+
 impl Change {
+    pub(super) fn kind(&self) -> Kind {
+        (self.moves().collect(), self.rules_gained.clone(), self.rules_lost.clone())
+    }
+
     pub(super) fn new(
         decision: &Decision,
         interaction: Option<&Interaction>,
@@ -108,6 +117,7 @@ impl Change {
             before: old,
             after: new,
             size,
+            alike: 1,
         }
     }
 

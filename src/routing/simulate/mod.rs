@@ -7,12 +7,13 @@ pub mod summary;
 mod tests;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Timelike as _, Utc};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
+use change::Kind;
 pub use change::{Change, Outcome};
 
 use super::compile::Policy;
@@ -23,6 +24,8 @@ use crate::interaction::Interaction;
 
 /// Changes told one by one, at most.
 const TOLD: usize = 20;
+/// Of one kind so many stay when there are others to tell.
+const ALIKE: usize = 3;
 
 /// A count under both policies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -64,10 +67,14 @@ pub struct Simulation {
     pub flags: BTreeMap<String, Pair>,
     /// Answers due by hour of the day, for each queue.
     pub load: BTreeMap<String, Pair<Hours>>,
-    /// The biggest changes, the biggest first.
+    /// The biggest changes, the biggest first; of those that change in the same way by the same rules at most three as
+    /// long as there are others to tell.
     pub biggest: Vec<Change>,
     /// Their messages' ids.
     pub examples: Vec<String>,
+    /// How many messages change in each way.
+    #[serde(skip)]
+    kinds: HashMap<Kind, u64>,
 }
 
 /// From what to what.
@@ -113,12 +120,31 @@ impl Simulation {
         for (what, from, to) in change.moves() {
             *self.moves.entry(Move { what, from, to }).or_default() += 1;
         }
+        let kind = change.kind();
+        let alike = self.kinds.entry(kind.clone()).or_default();
+        *alike += 1;
+        let alike = *alike;
         let at = self.biggest.partition_point(|other| other.rank(&change) != Ordering::Greater);
-        if at < TOLD {
-            self.biggest.insert(at, change);
-            self.biggest.truncate(TOLD);
-            self.examples = self.biggest.iter().map(|change| change.message_id.clone()).collect();
+        self.biggest.insert(at, change);
+        if self.biggest.len() > TOLD {
+            let least = self.least_missed();
+            self.biggest.remove(least);
         }
+        for change in self.biggest.iter_mut().filter(|change| change.kind() == kind) {
+            change.alike = alike;
+        }
+        self.examples = self.biggest.iter().map(|change| change.message_id.clone()).collect();
+    }
+
+    /// The last one of the kind that is told most often, when that is too often; else the last.
+    fn least_missed(&self) -> usize {
+        let mut told: HashMap<Kind, (usize, usize)> = HashMap::new();
+        for (place, change) in self.biggest.iter().enumerate() {
+            let (count, last) = told.entry(change.kind()).or_default();
+            (*count, *last) = (*count + 1, place);
+        }
+        let most = told.values().filter(|(count, _)| *count > ALIKE).max();
+        most.map_or(self.biggest.len().saturating_sub(1), |(_, last)| *last)
     }
 
     fn count(&mut self, before: &Routing, after: &Routing, new: &Policy) {

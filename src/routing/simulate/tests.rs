@@ -79,6 +79,31 @@ fn the_biggest_changes_come_first_and_are_few() {
     assert!(!simulation.biggest[0].rules_lost.is_empty());
 }
 
+#[test]
+fn many_of_one_kind_leave_room_for_others() {
+    let old = Policy::embedded_default().unwrap();
+    let none = "version = 1\nname = \"none\"\nmatch = \"all\"\ntime_zone = \"UTC\"\n[defaults]\npriority = \"low\"\nqueue = \"general\"\nlanguage = \"en\"\n[queues.general]\nhours = [\"always\"]\n";
+    let new = Policy::from_text(none, "none").unwrap();
+    let mut simulation = Simulation::default();
+    for at in 0..100 {
+        let mut decision = example();
+        decision.message_id = format!("m{at:03}");
+        if at == 90 {
+            decision.analysis.signals.clear();
+            decision.analysis.intents.clear();
+            decision.analysis.emotions.clear();
+            decision.journey.repeat_contact = Default::default();
+        }
+        simulation.add(&decision, None, &old, &new);
+    }
+    assert_eq!(simulation.biggest.len(), TOLD);
+    let alike: Vec<u64> = simulation.biggest.iter().map(|change| change.alike).collect();
+    assert_eq!(alike[0], 99, "{alike:?}");
+    let other = simulation.biggest.iter().find(|change| change.message_id == "m090").unwrap();
+    assert_eq!(other.alike, 1);
+    assert!(simulation.biggest.iter().any(|change| change.message_id == "m000"), "the first of a kind stays");
+}
+
 fn level() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["chat", "email", "call", "sms", "review"])
 }

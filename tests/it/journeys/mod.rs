@@ -209,13 +209,34 @@ async fn ended(teller: &Teller<'_>, story: &Story, last: &Decision) -> Vec<Strin
     differences.found
 }
 
-/// Backwards, and from the middle on.
+/// Every other order of up to four contacts. Of more: backwards, from the middle on, and with each two neighbours changed.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    let told: Vec<usize> = (0..count).collect();
+    if count > 4 {
+        let swapped = (1..count).map(|at| {
+            let mut order = told.clone();
+            order.swap(at - 1, at);
+            order
+        });
+        let from_the_middle = (0..count).map(|index| (index + count / 2) % count).collect();
+        return swapped.chain([told.iter().rev().copied().collect(), from_the_middle]).collect();
+    }
+    let mut orders = vec![Vec::new()];
+    for _ in 0..count {
+        let longer = |order: &Vec<usize>| {
+            let order = order.clone();
+            let left = (0..count).filter(|index| !order.contains(index)).collect::<Vec<_>>();
+            left.into_iter().map(move |index| [order.as_slice(), &[index]].concat())
+        };
+        orders = orders.iter().flat_map(longer).collect();
+    }
+    orders.retain(|order| *order != told);
+    orders
+}
+
 async fn other_orders(story: &Story, shared: &Shared, expected: &[Journey]) -> Vec<String> {
-    let count = story.contacts.len();
-    let backwards: Vec<usize> = (0..count).rev().collect();
-    let from_the_middle: Vec<usize> = (0..count).map(|index| (index + count / 2) % count).collect();
     let mut found = Vec::new();
-    for order in [backwards, from_the_middle] {
+    for order in orders(story.contacts.len()) {
         let teller = Teller::new(story, shared).await;
         for index in &order {
             teller.tell(*index).await;

@@ -201,3 +201,30 @@ fn text_is_left_out_and_files_are_not_lost() {
     assert_eq!(parquet_rows(&path.join("empty.parquet")), Vec::new());
     check(&["--out", "b.csv", "--until", "2d"], 2, "the span is empty");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journey_that_cannot_be_read_is_told_and_the_others_are_written() {
+    use sqlx::Connection as _;
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("past.db").display());
+    a_day(&url, 1).await;
+    let args =
+        |file: &str| export("journeys", file, &url).into_iter().filter(|arg| !MAY.contains(&arg.as_str()));
+    let export = |file: &str| {
+        let args: Vec<String> = args(file).chain(["--since".into(), "3650d".into()]).collect();
+        smista(folder.path(), &args.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert!(export("before.jsonl").status.success());
+    let before = json_rows(&folder.path().join("before.jsonl"));
+    // The last of all, so that the walk has to step over it.
+    let last = before.last().unwrap()["customer_id"].as_str().unwrap();
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let broken = "UPDATE customers SET journey = '{' WHERE customer = $1";
+    assert_eq!(sqlx::query(broken).bind(last).execute(&mut connection).await.unwrap().rows_affected(), 1);
+    let output = export("after.jsonl");
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(&format!("warning: the journey of {last} cannot be read")), "{said}");
+    let after = json_rows(&folder.path().join("after.jsonl"));
+    assert_eq!(after, before[..before.len() - 1]);
+}
