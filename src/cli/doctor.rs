@@ -3,6 +3,7 @@
 mod servers;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -93,10 +94,16 @@ pub async fn run(args: Args, global: &Global) -> anyhow::Result<Outcome> {
                 .config_file()
                 .map_or("the defaults; no smista.toml here".to_owned(), |path| path.display().to_string());
             screen.add(Check::ok("configuration", file))?;
+            if let Some(check) = secrets(global.config_file().as_deref()) {
+                screen.add(check)?;
+            }
             screen.add(servers::telemetry(&config).await)?;
             screen.add(identity_key(&config))?;
             screen.add(policy(&config))?;
             screen.add(pack(&config, args.quick))?;
+            if let Some(check) = custom_intents(&config) {
+                screen.add(check)?;
+            }
             screen.add(engine(&config, args.quick).await)?;
             screen.add(servers::database(&config).await)?;
             if let Some(check) = servers::provider(&config).await {
@@ -108,6 +115,42 @@ pub async fn run(args: Args, global: &Global) -> anyhow::Result<Outcome> {
         }
     }
     screen.close()
+}
+
+/// A configuration file that holds a password and that others may read.
+fn secrets(file: Option<&Path>) -> Option<Check> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = file?;
+    let readable = file.metadata().is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
+    let text = std::fs::read_to_string(file).ok()?;
+    // The name and password that RabbitMQ comes with are no secret.
+    let held = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#')).any(|line| {
+        let user = line.split_once("://").and_then(|(_, rest)| rest.split_once('@')).map(|(user, _)| user);
+        user.is_some_and(|user| user != "guest:guest" && user.contains(':'))
+    });
+    (readable && held).then(|| {
+        Check::bad(
+            "secrets",
+            Status::Warning,
+            format!("{} holds a password, and others on this machine may read it", file.display()),
+            "move the password to a file of its own (password_file, url_file), or `chmod 600` the configuration",
+        )
+    })
+}
+
+/// Intents of one's own, where there are some: with the folder's hashes, and fitted on the pack in use.
+fn custom_intents(config: &Config) -> Option<Check> {
+    const NAME: &str = "custom intents";
+    const REMEDY: &str = "name a folder that `smista intents fit` wrote in intents.custom";
+    let folder = config.intents.custom.as_ref()?;
+    let version = match setup::model(config) {
+        Ok((model, _)) => model.version,
+        Err(_) => return Some(Check::skipped(NAME, "they need the model pack, which cannot be used")),
+    };
+    Some(match setup::custom_intents(config, &version) {
+        Ok(_) => Check::ok(NAME, folder.display().to_string()),
+        Err(error) => Check::failed(NAME, &error, REMEDY),
+    })
 }
 
 fn identity_key(config: &Config) -> Check {
@@ -246,7 +289,13 @@ impl Screen {
             let report = serde_json::json!({ "ok": failed == 0, "checks": self.checks });
             writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
         } else if failed == 0 {
-            writeln!(out, "\n{}", paint(style::GOOD, "All is well."))?;
+            let warnings = self.checks.iter().filter(|check| check.status == Status::Warning).count();
+            let said = match warnings {
+                0 => paint(style::GOOD, "All is well."),
+                1 => paint(style::WARN, "Nothing failed; 1 warning."),
+                more => paint(style::WARN, &format!("Nothing failed; {more} warnings.")),
+            };
+            writeln!(out, "\n{said}")?;
         } else {
             let what =
                 if failed == 1 { "1 check failed.".to_owned() } else { format!("{failed} checks failed.") };

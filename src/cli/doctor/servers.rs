@@ -3,16 +3,22 @@
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
+
 use super::{Check, Status};
+use crate::broker::amqp::backlog::Backlog;
+use crate::broker::amqp::park::ParkedQueue;
 use crate::broker::amqp::{Address, declare};
 use crate::broker::topology::Topology;
 use crate::cli::setup;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::store;
 use crate::telemetry::logging;
 
 /// Longest wait for RabbitMQ or the database.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// A worker publishes what another left behind well within this.
+const UNSENT_FOR: TimeDelta = TimeDelta::minutes(5);
 
 /// The provider through which people sign in to the console, where there is one.
 pub(super) async fn provider(config: &Config) -> Option<Check> {
@@ -69,15 +75,24 @@ pub(super) async fn database(config: &Config) -> Check {
     };
     match tokio::time::timeout(PATIENCE, opened).await {
         Ok(Ok(counts)) => {
-            let unsent = if counts.unsent == 0 {
-                String::new()
-            } else {
-                format!(", {} not published yet", counts.unsent)
-            };
-            Check::ok(
-                NAME,
-                format!("{address}, {} customers, {} messages{unsent}", counts.customers, counts.messages),
-            )
+            let held = format!("{address}, {} customers, {} messages", counts.customers, counts.messages);
+            let late = counts.oldest_unsent.map(|at| Utc::now() - at).filter(|age| *age > UNSENT_FOR);
+            match late {
+                Some(age) => Check::bad(
+                    NAME,
+                    Status::Warning,
+                    format!(
+                        "{held}; {} decisions and events are not published, the oldest for {} minutes",
+                        counts.unsent,
+                        age.num_minutes()
+                    ),
+                    "a worker that runs publishes them: start one, or look into its log for what the broker refuses",
+                ),
+                None if counts.unsent > 0 => {
+                    Check::ok(NAME, format!("{held}, {} not published yet", counts.unsent))
+                }
+                None => Check::ok(NAME, held),
+            }
         }
         Ok(Err(error)) => {
             let mut check = Check::failed(NAME, &error, REMEDY);
@@ -99,7 +114,9 @@ pub(super) async fn database(config: &Config) -> Check {
 
 /// What PostgreSQL's refusals mean: SQLSTATE codes, which stay the same in every language, and what connecting says.
 fn database_remedy(said: &str) -> Option<&'static str> {
-    const REMEDIES: [(&str, &str); 16] = [
+    const REMEDIES: [(&str, &str); 18] = [
+        ("newer than this program", "run the version of smista that last opened it, or a later one"),
+        ("not a database", "name another file in store.url: this one holds something else, or is damaged"),
         ("(28P01)", "correct user and password in store.url, url_file or password_file"),
         ("valid client certificate", "set store.tls_certificate and store.tls_key"),
         (
@@ -153,6 +170,40 @@ pub(super) async fn telemetry(config: &Config) -> Check {
     }
 }
 
+/// What waits in the queues, and whether anybody is at it; none where there are no queues yet.
+async fn backlog(config: &config::Broker) -> Option<Check> {
+    const NAME: &str = "queues";
+    let queues = ParkedQueue::open(config).await.ok()?;
+    let told = queues.backlog().await;
+    queues.close().await;
+    let told = told.ok()?;
+    let waiting = |queue: &Backlog| queue.waiting.unwrap_or(0);
+    let set_aside: Vec<String> = told
+        .iter()
+        .filter(|queue| queue.shard.is_none() && waiting(queue) > 0)
+        .map(|queue| format!("{} in {}", waiting(queue), queue.queue))
+        .collect();
+    let unread: Vec<String> = told
+        .iter()
+        .filter(|queue| queue.waiting.is_some() && queue.is_stuck() && waiting(queue) > 0)
+        .map(|queue| format!("{} in {}", waiting(queue), queue.queue))
+        .collect();
+    let input: u64 =
+        told.iter().filter(|queue| queue.shard.is_some()).map(|queue| u64::from(waiting(queue))).sum();
+    Some(if !unread.is_empty() {
+        let detail = format!("messages wait and nobody reads them: {}", unread.join(", "));
+        Check::bad(NAME, Status::Warning, detail, "start a worker: `smista worker`")
+    } else if !set_aside.is_empty() {
+        let detail = format!("messages were set aside: {}", set_aside.join(", "));
+        let remedy = "`smista parked list` says why each was parked; what is in the queue of unrouted messages had no queue bound for it: bind one for your routing system";
+        Check::bad(NAME, Status::Warning, detail, remedy)
+    } else if told.iter().any(|queue| queue.waiting.is_none()) {
+        return None;
+    } else {
+        Check::ok(NAME, format!("{input} messages wait, none set aside"))
+    })
+}
+
 /// The broker and what has to be on it.
 pub(super) async fn broker(config: &Config) -> Vec<Check> {
     const NAME: &str = "broker";
@@ -192,7 +243,7 @@ pub(super) async fn broker(config: &Config) -> Vec<Check> {
     }];
     let topology = Topology::of(&config.broker);
     let looked =
-        tokio::time::timeout(PATIENCE, declare::check(&connection, &topology, declare::Depth::Existence));
+        tokio::time::timeout(PATIENCE, declare::check(&connection, &topology, declare::Depth::Shape));
     checks.push(match looked.await {
         Ok(Ok(report)) if report.faults.is_empty() => Check::ok(
             TOPOLOGY,
@@ -200,18 +251,20 @@ pub(super) async fn broker(config: &Config) -> Vec<Check> {
         ),
         Ok(Ok(report)) => {
             let faults: Vec<String> =
-                report.faults.iter().map(|fault| format!("{} {}", fault.kind, fault.name)).collect();
-            let detail = format!("missing or not as it should be: {}", faults.join(", "));
-            Check::bad(
-                TOPOLOGY,
-                Status::Failed,
-                detail,
-                "run `smista topology apply` as a user that may configure",
-            )
+                report.faults.iter().map(|fault| format!("{} {} {}", fault.kind, fault.name, fault.problem)).collect();
+            let only_missing = report.faults.iter().all(|fault| fault.problem == declare::Problem::Missing);
+            let remedy = if only_missing {
+                "run `smista topology apply` as a user that may configure"
+            } else {
+                "`smista topology check` tells what to do about each; what is different has to be deleted before `smista topology apply` makes it anew"
+            };
+            Check::bad(TOPOLOGY, Status::Failed, faults.join(", "), remedy)
         }
         Ok(Err(error)) => Check::failed(TOPOLOGY, &error.into(), "`smista topology check` tells more"),
         Err(_) => Check::bad(TOPOLOGY, Status::Failed, format!("no answer within {PATIENCE:?}"), REMEDY),
     });
+    let looked = tokio::time::timeout(PATIENCE, backlog(&config.broker)).await;
+    checks.extend(looked.ok().flatten());
     // The checks are done; a connection that does not close cleanly changes nothing.
     let _ = connection.close(200, "done".into()).await;
     checks
