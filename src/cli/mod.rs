@@ -16,6 +16,7 @@ pub mod erase;
 pub mod eval;
 pub mod eval_signals;
 pub mod export;
+pub mod import;
 pub mod intents;
 pub mod map;
 pub mod parked;
@@ -101,6 +102,7 @@ impl Color {
 pub enum Command {
     Demo(demo::Args),
     Analyze(analyze::Args),
+    Import(import::Args),
     Worker(worker::Args),
     Console(console::Args),
     Parked(parked::Args),
@@ -194,6 +196,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     match command {
         Command::Demo(args) => demo::run(args, ready(false)?).await,
         Command::Analyze(args) => analyze::run(args, ready(false)?).await,
+        Command::Import(args) => import::run(args, ready(false)?).await,
         Command::Worker(args) => worker::run(args, ready(true)?).await,
         Command::Console(args) => console::run(args, ready(true)?).await,
         Command::Parked(args) => parked::run(args, ready(false)?).await,

@@ -14,6 +14,7 @@ use super::normalise::normalise;
 use super::parse::{Heard, Spoken};
 
 pub(super) use html::{looks_like_html, to_text};
+pub(super) use mime::{Mail, of, open, own};
 
 /// An RFC 5322 message in base64.
 pub(super) fn from_mime(mime: &str, author: Author) -> Result<Heard, WireError> {

@@ -7,6 +7,7 @@ mod email;
 mod error;
 mod fields;
 mod identity;
+pub mod import;
 mod json;
 mod messaging;
 pub mod model;

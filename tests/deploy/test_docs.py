@@ -1,4 +1,4 @@
-"""docs/: a book that has every page, links that lead somewhere, and a tutorial whose commands work."""
+"""docs/: a book that has every page, links that lead somewhere, and pages whose commands work."""
 
 import os
 import pathlib
@@ -61,18 +61,25 @@ class Book(unittest.TestCase):
         self.assertEqual([], dead)
 
 
-class Tutorial(unittest.TestCase):
-    def blocks(self):
+class Commands(unittest.TestCase):
+    def blocks(self, page):
         """Commands of the marked blocks, each with the output that it is said to have."""
-        for block in re.findall(r"<!-- run -->\n```console\n(.*?)```", (DOCS / "tutorial.md").read_text(), flags=re.S):
+        for block in re.findall(r"<!-- run -->\n```console\n(.*?)```", (DOCS / page).read_text(), flags=re.S):
             for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
                 command, _, output = part.partition("\n")
                 yield command, output
 
     @needs_broker()
-    def test_its_commands_work(self):
-        commands = list(self.blocks())
-        self.assertGreater(len(commands), 8)
+    def test_those_of_the_tutorial_work(self):
+        self.they_work("tutorial.md", 9)
+
+    @needs_broker()
+    def test_those_of_importing_work(self):
+        self.they_work("import.md", 9)
+
+    def they_work(self, page, least):
+        commands = list(self.blocks(page))
+        self.assertGreaterEqual(len(commands), least)
         with tempfile.TemporaryDirectory() as folder:
             here = pathlib.Path(folder)
             (here / "bin").mkdir()
@@ -82,7 +89,7 @@ class Tutorial(unittest.TestCase):
                 "PATH": f"{here / 'bin'}:{os.environ['PATH']}",
                 "SMISTA_ENGINE__KIND": "scripted",
                 "SMISTA_BROKER__URL": os.environ["SMISTA_DEPLOY_AMQP_URL"],
-                "SMISTA_BROKER__PREFIX": "tutorial",
+                "SMISTA_BROKER__PREFIX": page.removesuffix(".md"),
             }
             for command, output in commands:
                 with self.subTest(command):

@@ -19,6 +19,7 @@ mod erase;
 mod explain;
 mod fuzz_corpus;
 mod giving;
+mod import;
 mod intents;
 mod journeys;
 mod offline;

@@ -8,6 +8,7 @@ mod consumer;
 pub mod declare;
 mod drain;
 pub mod fault;
+pub mod feed;
 pub mod generations;
 pub mod park;
 mod publisher;

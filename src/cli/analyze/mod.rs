@@ -3,7 +3,7 @@
 //! Lines are analysed side by side, so that the engine gets full batches, and folded one after the other, so that the
 //! messages of a customer take effect in order. At most `--jobs` lines are held at a time, whatever the size of the input.
 
-mod lines;
+pub(in crate::cli) mod lines;
 mod run;
 mod state;
 

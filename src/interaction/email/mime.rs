@@ -18,7 +18,7 @@ const ATTACHMENTS_LISTED: usize = MAX_PARTS;
 
 /// What an e-mail holds.
 #[derive(Debug, Default)]
-pub(super) struct Mail {
+pub(in crate::interaction) struct Mail {
     pub subject: Option<String>,
     pub text: String,
     pub attachments: Vec<WireAttachment>,
@@ -44,20 +44,28 @@ pub(super) fn read(mime: &str) -> Result<Mail, WireError> {
         })
         .collect();
     let bytes = BASE64.decode(compact).map_err(|_| WireError::BadMime { problem: "is not base64" })?;
-    let announced = announced_parts(&bytes);
+    Ok(of(&open(&bytes)?))
+}
+
+/// Parses an RFC 5322 message of no more parts than allowed.
+pub(in crate::interaction) fn open(bytes: &[u8]) -> Result<Message<'_>, WireError> {
+    let announced = announced_parts(bytes);
     if announced > MAX_PARTS {
         return Err(WireError::TooManyParts { found: announced, limit: MAX_PARTS });
     }
     let message = MessageParser::default()
-        .parse(&bytes)
+        .parse(bytes)
         .filter(|message| message.headers().iter().any(|header| !header.value.is_empty()))
         .ok_or(WireError::BadMime { problem: "has no e-mail headers" })?;
     let parts = all_parts(&message, 0);
     if parts > MAX_PARTS {
         return Err(WireError::TooManyParts { found: parts, limit: MAX_PARTS });
     }
-    let auto_reply = auto::by_headers(&message);
-    // Certified mail carries the customer's message as an attachment of the provider's envelope.
+    Ok(message)
+}
+
+/// The customer's own message: certified mail carries it as an attachment of the provider's envelope.
+pub(in crate::interaction) fn own<'a, 'x>(message: &'a Message<'x>) -> &'a Message<'x> {
     let certified = message
         .header_raw("X-Trasporto")
         .is_some_and(|value| value.to_lowercase().contains("posta-certificata"));
@@ -65,14 +73,18 @@ pub(super) fn read(mime: &str) -> Result<Mail, WireError> {
         PartType::Message(inner) if certified => Some(inner),
         _ => None,
     });
-    let own = inner.unwrap_or(&message);
-    let auto_reply = auto_reply.or_else(|| inner.and_then(auto::by_headers));
-    Ok(Mail {
+    inner.unwrap_or(message)
+}
+
+/// What is read of it.
+pub(in crate::interaction) fn of(message: &Message<'_>) -> Mail {
+    let own = own(message);
+    Mail {
         subject: own.subject().map(str::to_owned),
         text: text(own),
         attachments: attachments(own),
-        auto_reply,
-    })
+        auto_reply: auto::by_headers(message).or_else(|| auto::by_headers(own)),
+    }
 }
 
 /// Lines that open a part of one of the boundaries announced, counted before the parser sees them.
