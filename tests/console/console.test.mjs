@@ -362,7 +362,7 @@ for (const [name, options] of looks) {
     }
     if (rabbit.management) {
       await desk.park("looked-at", "a field is missing: channel", { text: "word ".repeat(200) + "x".repeat(70) });
-      await one.reload();
+      await one.goto(`${desk.base}/parked`);
       await fine("parked messages");
       await one.getByRole("link", { name: "looked-at" }).first().click();
       await one.getByRole("heading", { name: "looked-at" }).waitFor();
