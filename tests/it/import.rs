@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use smista::broker::amqp::AmqpBroker;
 use smista::broker::{Broker, Settlement};
 
@@ -109,7 +109,7 @@ fn wrong_rows_are_named_by_line_and_stop_no_others() {
         "voti.csv, line 5: `sent_at` is no time",
         "voti.csv, line 7: it has 7 cells, the heading has 6",
         "left out: `Umore`",
-        "2 interactions from 1 file; left out: 1 empty rows; refused: 3",
+        "2 interactions from 1 file; left out: empty rows (1); refused: 3",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -140,6 +140,64 @@ fn transcripts_and_standard_input() {
     assert!(output.stdout.is_empty() && told(&output).contains("name no speakers"), "{}", told(&output));
     let written = std::fs::read_to_string(dir.path().join("out.jsonl")).unwrap();
     assert!(written.contains("\"start_ms\":1000") && written.ends_with("}\n"), "{written}");
+}
+
+#[test]
+fn files_of_other_systems() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, value: &Value| std::fs::write(dir.path().join(name), value.to_string()).unwrap();
+    write(
+        "whisper.json",
+        &json!({"language": "en", "segments": [{"start": 0.5, "end": 2.0, "text": " It leaks and nobody calls me back!"}]}),
+    );
+    write(
+        "job.json",
+        &json!({"JobName": "kettle-17", "LanguageCode": "it-IT", "Transcript": [
+            {"ParticipantRole": "AGENT", "BeginOffsetMillis": 0, "EndOffsetMillis": 900, "Content": "Pronto"},
+            {"ParticipantRole": "CUSTOMER", "BeginOffsetMillis": 1000, "EndOffsetMillis": 3000, "Content": "Il bollitore non funziona!"}
+        ]}),
+    );
+    write(
+        "lens.json",
+        &json!({"Version": "1.1.0", "Channel": "CHAT", "CustomerMetadata": {"ContactId": "0a1b"}, "LanguageCode": "en-US",
+            "Participants": [{"ParticipantId": "p", "ParticipantRole": "CUSTOMER"}], "Transcript": [
+            {"ParticipantId": "p", "Type": "EVENT", "AbsoluteTime": "2026-05-14T18:44:00Z"},
+            {"ParticipantId": "p", "Type": "MESSAGE", "Content": "Where is my parcel?", "AbsoluteTime": "2026-05-14T18:45:00Z"}
+        ]}),
+    );
+    let hook = |id: u32, kind: &str| {
+        json!({"event": "message_created", "id": id, "content": "Vorrei disdire il contratto", "message_type": kind, "account": {"id": 1},
+            "created_at": "2026-05-14T18:45:00.000Z", "conversation": {"id": 10, "channel": "Channel::WebWidget",
+            "meta": {"sender": {"id": 14, "email": "bo@example.org"}}}})
+    };
+    let hooks = format!("{}\n{{broken\n{}\n", hook(7, "incoming"), hook(8, "activity"));
+    std::fs::write(dir.path().join("hooks.jsonl"), hooks).unwrap();
+    let files = ["whisper.json", "job.json", "lens.json", "hooks.jsonl"];
+    let output = smista(dir.path(), &[&["import", "--attribute", "imported=yes"], &files[..]].concat(), b"");
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let told_all = told(&output);
+    for part in [
+        "hooks.jsonl, line 2: not JSON",
+        "1 of the transcripts name no speakers",
+        "4 interactions from 4 files; left out: activity notices (1), chat events (1); refused: 1",
+    ] {
+        assert!(told_all.contains(part), "{part}: {told_all}");
+    }
+    let found = lines(&output);
+    let conversations: Vec<&str> =
+        found.iter().map(|line| line["conversation_id"].as_str().unwrap()).collect();
+    assert_eq!(conversations, ["whisper", "kettle-17", "0a1b", "chatwoot-1-10"]);
+    assert!(found.iter().all(|line| line["attributes"]["imported"] == "yes"));
+    let decided = smista(dir.path(), &["analyze"], &output.stdout);
+    assert_eq!(decided.status.code(), Some(0), "{}", told(&decided));
+    let channels: Vec<Value> = lines(&decided).iter().map(|decision| decision["channel"].clone()).collect();
+    assert_eq!(channels, ["call", "call", "chat", "chat"]);
+    let forced = smista(dir.path(), &["import", "--format", "contact-lens", "whisper.json"], b"");
+    assert!(
+        told(&forced).contains("whisper.json: it does not look like a file of Contact Lens"),
+        "{}",
+        told(&forced)
+    );
 }
 
 #[test]

@@ -31,7 +31,7 @@ const STDIN: &str = "-";
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     long_about = "Turn files of other systems into interactions.\n\n\
-        E-mails, tables and transcripts become JSON lines for `smista analyze`, or with --publish messages for the workers. \
+        E-mails, tables, transcripts and chats become JSON lines for `smista analyze`, or with --publish messages for the workers. \
         Ids are made from what is in the files: importing a file again gives the same ids, and workers decide each \
         message once. An entry that cannot be read is named on standard error and stops nothing; then the exit code is 1. \
         docs/import.md has what becomes of each format.",
@@ -40,6 +40,7 @@ const STDIN: &str = "-";
         smista import --channel review --map text=Body --map rating=Stars reviews.csv\n  \
         smista import --agent \"Sara Conti\" calls/*.vtt --output calls.jsonl\n  \
         smista import --publish --our-domain shop.example mails/*.eml\n  \
+        smista import --attribute imported=yes --publish contact-lens/*.json\n  \
         ssh mail cat archive.mbox | smista import --format mbox -"
 )]
 pub struct Args {
@@ -67,6 +68,9 @@ pub struct Args {
     /// Time where the file states none, such as 2026-05-14T18:45:00Z
     #[arg(long, value_name = "TIME")]
     pub sent_at: Option<DateTime<Utc>>,
+    /// A fact for the policy on every interaction, as in imported=yes; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = attribute)]
+    pub attribute: Vec<(String, String)>,
     /// Zone of times that name none [default: journey.time_zone of the configuration]
     #[arg(long, value_name = "ZONE")]
     pub time_zone: Option<Tz>,
@@ -96,6 +100,14 @@ pub enum FormatArg {
     Vtt,
     /// Transcript in SubRip
     Srt,
+    /// Transcript of openai-whisper, faster-whisper, whisperX or whisper.cpp, in JSON
+    Whisper,
+    /// Result of Amazon Transcribe Call Analytics
+    Transcribe,
+    /// File of Amazon Connect Contact Lens, call or chat
+    ContactLens,
+    /// Conversations or messages of Chatwoot, as its interface or webhooks give them
+    Chatwoot,
 }
 
 impl FormatArg {
@@ -107,6 +119,10 @@ impl FormatArg {
             Self::Csv => Some(Format::Csv),
             Self::Vtt => Some(Format::Vtt),
             Self::Srt => Some(Format::Srt),
+            Self::Whisper => Some(Format::Whisper),
+            Self::Transcribe => Some(Format::Transcribe),
+            Self::ContactLens => Some(Format::ContactLens),
+            Self::Chatwoot => Some(Format::Chatwoot),
         }
     }
 }
@@ -132,6 +148,14 @@ fn mapping(text: &str) -> Result<(String, String), String> {
     Ok((field.to_owned(), column.to_owned()))
 }
 
+fn attribute(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("give NAME=VALUE, as in imported=yes")?;
+    if name.trim().is_empty() {
+        return Err("which attribute? give NAME=VALUE, as in imported=yes".to_owned());
+    }
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
 /// What came of it, for the end.
 #[derive(Debug, Default)]
 struct Counts {
@@ -149,7 +173,7 @@ impl Counts {
             format!("{} from {}", counted(self.interactions, "interaction"), counted(self.files, "file"));
         if !self.left_out.is_empty() {
             let reasons: Vec<String> =
-                self.left_out.iter().map(|(why, number)| format!("{number} {why}")).collect();
+                self.left_out.iter().map(|(why, number)| format!("{why} ({number})")).collect();
             text.push_str(&format!("; left out: {}", reasons.join(", ")));
         }
         if self.refused > 0 {
@@ -164,7 +188,7 @@ pub async fn run(args: Args, config: Config) -> anyhow::Result<Outcome> {
     let settings = settings(&args, &config)?;
     let mut sink = Sink::open(&args, &config).await?;
     let (sender, mut items) = mpsc::channel(AHEAD);
-    let reader = Reader::new(settings, args.format.format(), sender);
+    let reader = Reader::new(settings, args.format.format(), args.attribute.clone(), sender);
     let files = args.files.clone();
     std::thread::Builder::new()
         .name("smista-reader".to_owned())
@@ -252,6 +276,8 @@ mod tests {
         assert!(domain("a@b").is_err() && domain(" ").is_err());
         assert_eq!(mapping("text= Body "), Ok(("text".to_owned(), "Body".to_owned())));
         assert_eq!(mapping("attributes.tier=Tier"), Ok(("attributes.tier".to_owned(), "Tier".to_owned())));
+        assert_eq!(attribute("imported=a=b"), Ok(("imported".to_owned(), "a=b".to_owned())));
+        assert!(attribute("=x").is_err() && attribute("x").is_err());
         for bad in ["text", "words=Body", "text=", "attributes.=x"] {
             assert!(mapping(bad).is_err(), "{bad}");
         }
@@ -263,6 +289,6 @@ mod tests {
         assert_eq!(counts.in_words(), "1 interaction from 1 file");
         counts.left_out.insert("empty rows", 2);
         counts.interactions = 0;
-        assert_eq!(counts.in_words(), "0 interactions from 1 file; left out: 2 empty rows");
+        assert_eq!(counts.in_words(), "0 interactions from 1 file; left out: empty rows (2)");
     }
 }

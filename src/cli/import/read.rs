@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use super::is_stdin;
 use crate::cli::analyze::lines::{Line, next_line};
 use crate::interaction::import::{
-    Format, Found, ImportError, MboxMessage, MboxSplitter, Settings, Table, Threads, Transcribed, Whole,
-    delimiter, mail, sniff, subtitles,
+    Format, Found, ImportError, MboxMessage, MboxSplitter, Settings, Table, Threads, Whole, delimiter, json,
+    mail, sniff, subtitles,
 };
 use crate::interaction::{self, Mode, ParseContext, WireInteraction};
 
@@ -51,12 +51,19 @@ pub(super) struct Reader {
     started: DateTime<Utc>,
     mails: u64,
     unattributed: u64,
+    attributes: Vec<(String, String)>,
 }
 
 impl Reader {
-    pub(super) fn new(settings: Settings, format: Option<Format>, items: mpsc::Sender<Item>) -> Self {
+    /// Every interaction gets these attributes where it has none of the name.
+    pub(super) fn new(
+        settings: Settings,
+        format: Option<Format>,
+        attributes: Vec<(String, String)>,
+        items: mpsc::Sender<Item>,
+    ) -> Self {
         let (threads, started) = (Threads::default(), Utc::now());
-        Self { settings, format, items, threads, started, mails: 0, unattributed: 0 }
+        Self { settings, format, items, threads, started, mails: 0, unattributed: 0, attributes }
     }
 
     /// Reads them all.
@@ -124,7 +131,7 @@ impl Reader {
         match format {
             Format::Mbox => self.mbox(&name, reader),
             Format::Csv => self.table(&name, reader),
-            Format::Eml | Format::Vtt | Format::Srt => {
+            _ => {
                 let bytes = match whole(reader) {
                     Ok(Ok(bytes)) => bytes,
                     Ok(Err(error)) => return self.refuse(&name, &error),
@@ -137,27 +144,36 @@ impl Reader {
     }
 
     fn whole(&mut self, name: &str, format: Format, whole: &Whole<'_>) -> Result<(), Gone> {
-        if format == Format::Eml {
-            return self.mail(name, whole.bytes, None);
-        }
-        let found = subtitles(whole, &self.settings);
-        self.transcribed(name, found)
-    }
-
-    fn transcribed(&mut self, name: &str, found: Result<Transcribed, ImportError>) -> Result<(), Gone> {
-        match found {
-            Ok(found) => {
-                self.unattributed += u64::from(found.unattributed);
-                found.parts.into_iter().try_for_each(|part| self.checked(name, &part))
+        match format {
+            Format::Eml => self.mail(name, whole.bytes, None),
+            Format::Vtt | Format::Srt => match subtitles(whole, &self.settings) {
+                Ok(found) => {
+                    self.unattributed += u64::from(found.unattributed);
+                    found.parts.into_iter().try_for_each(|part| self.checked(name, part))
+                }
+                Err(error) => self.refuse(name, &error),
+            },
+            _ => {
+                let found = json(whole, format, &self.settings);
+                self.unattributed += found.unattributed;
+                for entry in found.entries {
+                    let place =
+                        entry.place.map_or_else(|| name.to_owned(), |place| format!("{name}, {place}"));
+                    match entry.found {
+                        Ok(Found::Interaction(wire)) => self.checked(&place, *wire)?,
+                        Ok(Found::LeftOut(why)) => self.send(Item::LeftOut(why))?,
+                        Err(error) => self.refuse(&place, &error)?,
+                    }
+                }
+                Ok(())
             }
-            Err(error) => self.refuse(name, &error),
         }
     }
 
     fn mail(&mut self, place: &str, raw: &[u8], received: Option<DateTime<Utc>>) -> Result<(), Gone> {
         self.mails += 1;
         match mail(raw, received, &self.settings, &mut self.threads) {
-            Ok(wire) => self.checked(place, &wire),
+            Ok(wire) => self.checked(place, wire),
             Err(error) => self.refuse(place, &error),
         }
     }
@@ -232,7 +248,7 @@ impl Reader {
                 .collect();
             match (cells, &mut table) {
                 (Ok(cells), Some(table)) => match table.row(&cells) {
-                    Ok(Found::Interaction(wire)) => self.checked(&place, &wire)?,
+                    Ok(Found::Interaction(wire)) => self.checked(&place, *wire)?,
                     Ok(Found::LeftOut(why)) => self.send(Item::LeftOut(why))?,
                     Err(error) => self.refuse(&place, &error)?,
                 },
@@ -265,9 +281,12 @@ impl Reader {
     }
 
     /// Read once as a worker will, so that what would be parked is told now.
-    fn checked(&self, place: &str, wire: &WireInteraction) -> Result<(), Gone> {
+    fn checked(&self, place: &str, mut wire: WireInteraction) -> Result<(), Gone> {
+        for (name, value) in &self.attributes {
+            wire.attributes.entry(name.clone()).or_insert_with(|| value.clone());
+        }
         let context = ParseContext { received_at: self.started, identity_key: b"import", mode: Mode::Queue };
-        let body = serde_json::to_string(wire).unwrap_or_default();
+        let body = serde_json::to_string(&wire).unwrap_or_default();
         match interaction::parse(body.as_bytes(), &context) {
             Ok(found) => self.send(Item::Ready(Box::new(Ready {
                 key: found.routing_key().to_owned(),

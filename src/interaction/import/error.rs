@@ -22,6 +22,21 @@ pub enum ImportError {
         /// What is not there.
         missing: &'static str,
     },
+    /// Not JSON.
+    #[error("not JSON ({problem} at line {line}, column {column}); give the file as it was written")]
+    NotJson {
+        /// What kind of fault.
+        problem: &'static str,
+        /// One-based line.
+        line: usize,
+        /// One-based column.
+        column: usize,
+    },
+    /// JSON of no system that is known.
+    #[error(
+        "it is JSON of no system that is known; name it with --format, or see docs/import.md for what can be read"
+    )]
+    UnknownJson,
     /// Longer than one entry may be before it is looked at.
     #[error("it has more than {limit} bytes; leave its attachments out")]
     TooLarge {
@@ -91,6 +106,16 @@ pub enum ImportError {
         /// What is wrong and what to give.
         problem: &'static str,
     },
+    /// A segment or turn of a transcript.
+    #[error("{item} {number} {problem}")]
+    BadItem {
+        /// What it is.
+        item: &'static str,
+        /// Its place, from 1.
+        number: usize,
+        /// What is wrong and what to give.
+        problem: &'static str,
+    },
     /// Nobody can tell who the agent is.
     #[error("who of {speakers} is the agent cannot be told; name them with --agent NAME")]
     UndecidedSpeakers {
@@ -116,6 +141,8 @@ impl ImportError {
         match self {
             Self::NotUtf8 { .. } | Self::Utf16 => "not_utf8",
             Self::NotThisFormat { .. } => "not_this_format",
+            Self::NotJson { .. } => "not_json",
+            Self::UnknownJson => "unknown_format",
             Self::TooLarge { .. } | Self::TooMuchText { .. } | Self::LargeAutoReply => "too_large",
             Self::Mail(error) => error.class(),
             Self::NoHeading { .. } => "no_heading",
@@ -125,6 +152,7 @@ impl ImportError {
             Self::WrongCells { .. } => "wrong_cells",
             Self::BadCell { .. } => "bad_value",
             Self::BadCue { .. } => "bad_cue",
+            Self::BadItem { .. } => "bad_item",
             Self::UndecidedSpeakers { .. } => "undecided_speakers",
             Self::NoWords => "empty_text",
             Self::LongTurn { .. } => "too_long",

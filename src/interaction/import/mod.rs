@@ -1,9 +1,12 @@
-//! Files of other systems as interactions: e-mails, tables, transcripts. Makes the wire form and nothing else: what comes
+//! Files of other systems as interactions: e-mails, tables, transcripts, chats. Makes the wire form and nothing else: what comes
 //! out is read by [`parse`](super::parse()) like any producer's message. Ids are made from the content alone, so that the
 //! same file gives the same ids. Pure: it gets bytes, lines or cells, and opens nothing.
 
+mod amazon;
+mod chatwoot;
 mod error;
 mod ids;
+mod json;
 mod mail;
 mod mbox;
 mod sniff;
@@ -13,6 +16,7 @@ mod subtitles;
 mod table;
 mod times;
 mod transcript;
+mod whisper;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +24,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 pub use error::ImportError;
+pub use json::{Entries, json};
 pub use mail::{Threads, mail};
 pub use mbox::{MboxMessage, MboxSplitter};
 pub use sniff::{Format, sniff};
@@ -67,6 +72,15 @@ pub enum Found {
     LeftOut(&'static str),
 }
 
+/// An entry of a file with several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Where in the file: `line 3`, `message 81`; none for all of it.
+    pub place: Option<String>,
+    /// What it became.
+    pub found: Result<Found, ImportError>,
+}
+
 impl From<WireInteraction> for Found {
     fn from(interaction: WireInteraction) -> Self {
         Self::Interaction(Box::new(interaction))
@@ -80,6 +94,8 @@ pub struct Transcribed {
     pub parts: Vec<WireInteraction>,
     /// It named no speakers, so that all of it counts as the customer's.
     pub unattributed: bool,
+    /// What in it has no words, each with the reason.
+    pub left_out: Vec<&'static str>,
 }
 
 /// An interaction with its ids and nothing said yet.
@@ -125,3 +141,5 @@ fn utf8(bytes: &[u8]) -> Result<&str, ImportError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_json;

@@ -15,6 +15,16 @@ pub enum Format {
     Vtt,
     /// SubRip.
     Srt,
+    /// JSON of one of the systems below, by its content.
+    Json,
+    /// Segments of a Whisper program.
+    Whisper,
+    /// Amazon Transcribe Call Analytics.
+    Transcribe,
+    /// Amazon Connect Contact Lens.
+    ContactLens,
+    /// Conversations and messages of Chatwoot.
+    Chatwoot,
 }
 
 /// By the ending of the name, else by the first bytes; none when neither tells.
@@ -25,6 +35,7 @@ pub fn sniff(ending: Option<&str>, head: &[u8]) -> Option<Format> {
         Some("csv" | "tsv") => return Some(Format::Csv),
         Some("vtt") => return Some(Format::Vtt),
         Some("srt") => return Some(Format::Srt),
+        Some("json" | "jsonl" | "ndjson") => return Some(Format::Json),
         _ => {}
     }
     let head = head.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(head);
@@ -38,6 +49,9 @@ pub fn sniff(ending: Option<&str>, head: &[u8]) -> Option<Format> {
     }
     if lines.next().is_some_and(|second| second.windows(3).any(|three| three == b"-->")) {
         return Some(Format::Srt);
+    }
+    if head.trim_ascii_start().starts_with(b"{") || head.trim_ascii_start().starts_with(b"[") {
+        return Some(Format::Json);
     }
     let name = first.split(|byte| *byte == b':').next().unwrap_or_default();
     let header = name.len() < first.len()
@@ -59,6 +73,8 @@ mod tests {
         check(Some("txt"), "\u{FEFF}WEBVTT\n", Some(Format::Vtt));
         check(None, "1\r\n00:00:01,000 --> 00:00:02,000\r\nHi", Some(Format::Srt));
         check(None, "Return-Path: <a@b.example>\n", Some(Format::Eml));
+        check(Some("jsonl"), "", Some(Format::Json));
+        check(None, "\n [{\"text\": 1}]", Some(Format::Json));
         check(None, "just words\nand more", None);
         check(None, "", None);
     }

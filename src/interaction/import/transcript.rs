@@ -68,7 +68,7 @@ pub(super) fn transcribed(
     interaction.language = about.language.or_else(|| settings.language.clone());
     interaction.sent_at = whole.stem.and_then(times::in_name).or(settings.sent_at);
     let parts = split::parts(&interaction, turns(spoken))?;
-    Ok(Transcribed { parts, unattributed })
+    Ok(Transcribed { parts, unattributed, left_out: Vec::new() })
 }
 
 /// Cues of one speaker that follow each other closely, as one turn.
