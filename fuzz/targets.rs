@@ -93,6 +93,68 @@ pub fn amqp_headers(data: &[u8]) {
     assert_eq!(format!("{:?}", again.headers()), format!("{:?}", replayed.headers()));
 }
 
+/// A file of another system in every format that reads it as a whole, and as the lines of a mailbox and of a table.
+pub fn import(data: &[u8]) {
+    use smista::interaction::import::{self, Found, ImportError, Settings};
+    let settings = Settings { channel: Some(Channel::Chat), ..Settings::default() };
+    let told = |error: &ImportError| {
+        let text = error.to_string();
+        assert!(!error.class().is_empty() && !text.is_empty() && text.len() < 4096, "{text:?}");
+        assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
+    };
+    let made = |wire: &interaction::WireInteraction| {
+        assert!(!wire.message_id.is_empty() && !wire.conversation_id.is_empty());
+        let context = ParseContext {
+            received_at: chrono::DateTime::UNIX_EPOCH,
+            identity_key: b"fuzz",
+            mode: Mode::Queue,
+        };
+        match interaction::parse(&serde_json::to_vec(wire).unwrap(), &context) {
+            Ok(parsed) => keeps_to_its_form(&parsed),
+            Err(error) => said_plainly(&error),
+        }
+    };
+    let whole = import::Whole { stem: Some("call"), bytes: data };
+    match import::subtitles(&whole, &settings) {
+        Ok(found) => found.parts.iter().for_each(made),
+        Err(error) => told(&error),
+    }
+    use import::Format::{Chatwoot, ContactLens, Interactions, Json, Transcribe, Whisper};
+    for format in [Json, Whisper, Transcribe, ContactLens, Chatwoot, Interactions] {
+        for entry in import::json(&whole, format, &settings).entries {
+            match &entry.found {
+                Ok(Found::Interaction(wire)) => made(wire),
+                Ok(Found::LeftOut(why)) => assert!(!why.is_empty()),
+                Err(error) => told(error),
+            }
+        }
+    }
+    let mut threads = import::Threads::default();
+    let mut splitter = import::MboxSplitter::new(64 * 1024);
+    let mut mail = |message: Option<import::MboxMessage>| {
+        let Some(message) = message else { return };
+        match import::mail(&message.raw.unwrap_or_default(), message.received, &settings, &mut threads) {
+            Ok(wire) => made(&wire),
+            Err(error) => told(&error),
+        }
+    };
+    for line in data.split(|byte| *byte == b'\n') {
+        mail(splitter.push(Some(line)));
+    }
+    mail(splitter.end());
+    let text = String::from_utf8_lossy(data);
+    let delimiter = char::from(import::delimiter(text.lines().next().unwrap_or_default().as_bytes()));
+    let mut lines = text.lines().map(|line| line.split(delimiter).collect::<Vec<_>>());
+    match import::Table::of(&lines.next().unwrap_or_default(), &settings) {
+        Ok(mut table) => lines.for_each(|cells| match table.row(&cells) {
+            Ok(Found::Interaction(wire)) => made(&wire),
+            Ok(Found::LeftOut(why)) => assert!(!why.is_empty()),
+            Err(error) => told(&error),
+        }),
+        Err(error) => told(&error),
+    }
+}
+
 fn filled(content: &serde_json::Value, channel: Channel) -> Result<Interaction, WireError> {
     let fallback = Fallback { message_id: "m", conversation_id: "k", channel: Some(channel) };
     let context = ParseContext {

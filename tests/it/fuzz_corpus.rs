@@ -36,6 +36,11 @@ fn texts() {
 }
 
 #[test]
+fn imports() {
+    replay("import", targets::import);
+}
+
+#[test]
 fn policies() {
     replay("policy", targets::policy);
 }

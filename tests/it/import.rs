@@ -62,7 +62,7 @@ fn a_mailbox_becomes_decisions_and_twice_is_once() {
     let arguments = ["import", "--our-domain", "shop.example", "old.mbox"];
     let output = smista(dir.path(), &arguments, b"");
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
-    assert!(told(&output).contains("old.mbox, message 3: `mime` has no e-mail headers"), "{}", told(&output));
+    assert!(told(&output).contains("old.mbox, message 3: it has no e-mail headers"), "{}", told(&output));
     assert!(told(&output).contains("3 interactions from 1 file; refused: 1"), "{}", told(&output));
     let found = lines(&output);
     let authors: Vec<&str> = found.iter().map(|line| line["author"].as_str().unwrap()).collect();
@@ -93,6 +93,15 @@ fn wrong_rows_are_named_by_line_and_stop_no_others() {
         r-4;troppe;1;;;;celle\n\
         r-5;Va bene;4;;;\n";
     std::fs::write(dir.path().join("voti.csv"), table).unwrap();
+    // A table of a spreadsheet: its separator named, its days in figures.
+    let spreadsheet = "sep=;\r\ntext;sent_at\r\nNon va;14/05/2026 18:45\r\n";
+    std::fs::write(dir.path().join("foglio.csv"), spreadsheet).unwrap();
+    let arguments =
+        ["import", "--channel", "sms", "--time-zone", "Europe/Rome", "--dates", "dmy", "foglio.csv"];
+    let output = smista(dir.path(), &arguments, b"");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(lines(&output)[0]["sent_at"], "2026-05-14T16:45:00Z");
+
     let map = ["--map", "message_id=Id", "--map", "text=testo", "--map", "rating=Stelle"];
     let arguments =
         [&["import", "--channel", "review", "--time-zone", "Europe/Rome"], &map[..], &["voti.csv"]].concat();
@@ -270,9 +279,18 @@ async fn published_messages_are_confirmed_and_in_order() {
             (&counts["published"], &counts["refused"], &counts["files"]),
             (&600.into(), &1.into(), &1.into())
         );
-        let found = arrived(&stage, 600).await;
+        // What was written to be looked at goes out as it is.
+        let looked_at = workspace.path().join("seen.jsonl");
+        let seen = looked_at.to_str().unwrap();
+        let output =
+            workspace.smista(&["import", "--channel", "chat", table.to_str().unwrap(), "--output", seen]);
+        assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+        let output = workspace.smista(&["import", "--publish", seen]);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let found = arrived(&stage, 1_200).await;
         for (at, (key, body)) in found.iter().enumerate() {
-            assert_eq!((key, &body["message_id"]), (&format!("c-{}", at % 7), &format!("m-{at}").into()));
+            let row = at % 600;
+            assert_eq!((key, &body["message_id"]), (&format!("c-{}", row % 7), &format!("m-{row}").into()));
         }
     })
     .await;

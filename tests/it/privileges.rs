@@ -137,8 +137,13 @@ async fn broker_users_may_do_their_work_and_nothing_else() {
         assert_eq!(confirm, lapin::Confirmation::Ack(None));
     }
     publish(&produces, &input, b"{not json").await.unwrap();
-    ledger.read(20, 1, Duration::from_secs(30)).await;
-    assert_eq!((ledger.distinct(), ledger.parked_messages.len()), (20, 1), "{}", running.log());
+    let as_producer = Workspace::new(&producer, &prefix, 2, None);
+    let table = as_producer.path().join("rows.csv");
+    std::fs::write(&table, "customer_id,text\nc1,Where is my refund?\n").unwrap();
+    let output = as_producer.smista(&["import", "--publish", "--channel", "chat", table.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ledger.read(21, 1, Duration::from_secs(30)).await;
+    assert_eq!((ledger.distinct(), ledger.parked_messages.len()), (21, 1), "{}", running.log());
     assert_eq!(running.terminate(Duration::from_secs(30)), Some(0));
     assert!(!running.log().contains("ACCESS_REFUSED"), "{}", running.log());
 

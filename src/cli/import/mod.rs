@@ -20,7 +20,7 @@ use super::analyze::ChannelArg;
 use super::style::{BAD, WARN, paint};
 use super::{Outcome, WrongUse};
 use crate::config::Config;
-use crate::interaction::import::{FIELDS, Format, Settings, is_field};
+use crate::interaction::import::{DayOrder, FIELDS, Format, Settings, is_field};
 
 /// Entries read ahead of those written.
 const AHEAD: usize = 64;
@@ -71,6 +71,9 @@ pub struct Args {
     /// A fact for the policy on every interaction, as in imported=yes; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = attribute)]
     pub attribute: Vec<(String, String)>,
+    /// Order of days like 05/06/2026 in tables: dmy or mdy [default: none; such a row is refused]
+    #[arg(long, value_name = "ORDER", value_enum, hide_possible_values = true)]
+    pub dates: Option<Dates>,
     /// Zone of times that name none [default: journey.time_zone of the configuration]
     #[arg(long, value_name = "ZONE")]
     pub time_zone: Option<Tz>,
@@ -83,6 +86,24 @@ pub struct Args {
     /// With --publish: the counts as one JSON object on standard output
     #[arg(long, requires = "publish")]
     pub json: bool,
+}
+
+/// An order of day and month on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dates {
+    /// 14/05/2026
+    Dmy,
+    /// 05/14/2026
+    Mdy,
+}
+
+impl From<Dates> for DayOrder {
+    fn from(dates: Dates) -> Self {
+        match dates {
+            Dates::Dmy => Self::DayMonthYear,
+            Dates::Mdy => Self::MonthDayYear,
+        }
+    }
 }
 
 /// A format on the command line.
@@ -108,6 +129,8 @@ pub enum FormatArg {
     ContactLens,
     /// Conversations or messages of Chatwoot, as its interface or webhooks give them
     Chatwoot,
+    /// Interactions, as this command writes them
+    Interactions,
 }
 
 impl FormatArg {
@@ -123,6 +146,7 @@ impl FormatArg {
             Self::Transcribe => Some(Format::Transcribe),
             Self::ContactLens => Some(Format::ContactLens),
             Self::Chatwoot => Some(Format::Chatwoot),
+            Self::Interactions => Some(Format::Interactions),
         }
     }
 }
@@ -257,6 +281,7 @@ fn settings(args: &Args, config: &Config) -> anyhow::Result<Settings> {
         channel: args.channel.map(|channel| channel.0),
         language: args.language.clone(),
         sent_at: args.sent_at,
+        day_order: args.dates.map(DayOrder::from),
         zone: args.time_zone.unwrap_or(zone),
     })
 }

@@ -221,8 +221,9 @@ impl Reader {
         if head.starts_with(&[0xFF, 0xFE]) || head.starts_with(&[0xFE, 0xFF]) {
             return self.refuse(name, &ImportError::Utf16);
         }
-        let heading = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let delimiter = delimiter(heading);
+        let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let delimiter = named_delimiter(first).unwrap_or_else(|| delimiter(first));
+        let mut named = named_delimiter(first).is_some();
         let mut rows = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -237,6 +238,10 @@ impl Reader {
                     return self.broken(name, "the rest cannot be read", &std::io::Error::other(error));
                 }
             };
+            // That line says no more than this.
+            if std::mem::take(&mut named) {
+                continue;
+            }
             let line = record.position().map_or(0, csv::Position::line);
             let place = format!("{name}, line {line}");
             let cells: Result<Vec<&str>, ImportError> = record
@@ -299,6 +304,15 @@ impl Reader {
                 class: error.class().to_owned(),
             }),
         }
+    }
+}
+
+/// The separator that a first line `sep=;` names, which some spreadsheets write.
+fn named_delimiter(line: &[u8]) -> Option<u8> {
+    let line = line.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(line);
+    match line.strip_prefix(b"sep=")?.strip_suffix(b"\r").unwrap_or(line.strip_prefix(b"sep=")?) {
+        [delimiter] if delimiter.is_ascii() => Some(*delimiter),
+        _ => None,
     }
 }
 

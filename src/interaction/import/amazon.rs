@@ -120,7 +120,7 @@ fn role(name: &str) -> Option<Author> {
 
 /// When a turn of a chat was sent.
 fn absolute(item: &Value) -> Option<DateTime<Utc>> {
-    times::read(&string(item, &["AbsoluteTime"])?, chrono_tz::UTC)
+    times::read(&string(item, &["AbsoluteTime"])?, chrono_tz::UTC, None)
 }
 
 /// What an item without words of its own is.

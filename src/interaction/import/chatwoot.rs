@@ -116,7 +116,7 @@ fn message(value: &Value, around: Around<'_>, settings: &Settings) -> Result<Fou
     let sent_at = match string(value, &["created_at"]) {
         None => settings.sent_at,
         Some(time) => Some(
-            times::read(&time, chrono_tz::UTC)
+            times::read(&time, chrono_tz::UTC, None)
                 .ok_or(bad("created_at", "is no time; give it as Chatwoot gives it, or in RFC 3339"))?,
         ),
     };

@@ -51,9 +51,12 @@ pub enum ImportError {
         /// Bytes allowed.
         limit: usize,
     },
-    /// The e-mail cannot be read.
+    /// Not an e-mail.
+    #[error("it has no e-mail headers; give the whole message, from its headers on")]
+    NoHeaders,
+    /// The e-mail, or the interaction, cannot be read.
     #[error("{0}")]
-    Mail(#[from] WireError),
+    Wire(WireError),
     /// It tells by its parts that a machine wrote it, and is too large to be kept with them.
     #[error("it is a machine's message too large to be taken with its attachments; leave them out")]
     LargeAutoReply,
@@ -83,7 +86,9 @@ pub enum ImportError {
     #[error("nothing tells the channel; add a column `channel`, or give --channel")]
     NoChannel,
     /// A row of another length than the heading.
-    #[error("it has {found} cells, the heading has {wanted}; quote cells in which the separator stands")]
+    #[error(
+        "it has {found} cells, the heading has {wanted}; quote cells in which the separator stands, and close every quote"
+    )]
     WrongCells {
         /// Cells found.
         found: usize,
@@ -135,6 +140,16 @@ pub enum ImportError {
     },
 }
 
+impl From<WireError> for ImportError {
+    fn from(error: WireError) -> Self {
+        match error {
+            // Its own words are about base64, which nobody has given here.
+            WireError::BadMime { .. } => Self::NoHeaders,
+            other => Self::Wire(other),
+        }
+    }
+}
+
 impl ImportError {
     /// The stable name of this error, for scripts.
     pub fn class(&self) -> &'static str {
@@ -144,7 +159,8 @@ impl ImportError {
             Self::NotJson { .. } => "not_json",
             Self::UnknownJson => "unknown_format",
             Self::TooLarge { .. } | Self::TooMuchText { .. } | Self::LargeAutoReply => "too_large",
-            Self::Mail(error) => error.class(),
+            Self::Wire(error) => error.class(),
+            Self::NoHeaders => "bad_mime",
             Self::NoHeading { .. } => "no_heading",
             Self::TwoColumns { .. } => "two_columns",
             Self::NoColumn { .. } => "no_column",

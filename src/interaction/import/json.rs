@@ -1,11 +1,14 @@
 //! JSON of other systems: which of them wrote it, one document or one on each line, and what its parts become.
 
+use chrono::DateTime;
 use serde_json::Value;
 
 use super::{
     Entry, Format, Found, ImportError, Settings, Transcribed, Whole, amazon, chatwoot, transcript, utf8,
     whisper,
 };
+use crate::interaction::wire::{SCHEMA, WireInteraction};
+use crate::interaction::{Mode, ParseContext, parse};
 
 /// What a file of JSON became.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -96,12 +99,27 @@ fn document(
         }
         Some(Format::ContactLens) => entries.transcribed(place, amazon::contact_lens(value, whole, settings)),
         Some(Format::Chatwoot) => chatwoot::messages(value, place, settings, entries),
+        Some(Format::Interactions) => entries.push(place, interaction(value)),
         _ => entries.push(place, Err(ImportError::UnknownJson)),
     }
 }
 
+/// An interaction as it is, to be published after somebody has looked at it.
+fn interaction(value: &Value) -> Result<Found, ImportError> {
+    serde_json::from_value::<WireInteraction>(value.clone()).map(Found::from).or_else(|_| {
+        // The parser of messages names the field that is wrong.
+        let context =
+            ParseContext { received_at: DateTime::UNIX_EPOCH, identity_key: b"import", mode: Mode::Queue };
+        parse(value.to_string().as_bytes(), &context)?;
+        Err(ImportError::UnknownJson)
+    })
+}
+
 /// Which system writes such JSON.
 fn of(value: &Value) -> Option<Format> {
+    if value.get("schema").is_some_and(|schema| *schema == SCHEMA) {
+        return Some(Format::Interactions);
+    }
     let first = |list: &Value| list.get(0).cloned().unwrap_or_default();
     if let Some(turns) = value.get("Transcript").filter(|turns| turns.is_array()) {
         let contact =

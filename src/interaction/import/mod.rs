@@ -30,6 +30,7 @@ pub use mbox::{MboxMessage, MboxSplitter};
 pub use sniff::{Format, sniff};
 pub use subtitles::subtitles;
 pub use table::{FIELDS, Table, delimiter, is_field};
+pub use times::DayOrder;
 
 use super::model::Channel;
 use super::wire::{SCHEMA, WireInteraction};
@@ -50,6 +51,8 @@ pub struct Settings {
     pub language: Option<String>,
     /// Time where the file states none.
     pub sent_at: Option<DateTime<Utc>>,
+    /// Order of days written in figures, such as 05/06/2026; without it they are none.
+    pub day_order: Option<DayOrder>,
     /// Zone of times that name none.
     pub zone: Tz,
 }

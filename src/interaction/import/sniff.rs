@@ -25,6 +25,8 @@ pub enum Format {
     ContactLens,
     /// Conversations and messages of Chatwoot.
     Chatwoot,
+    /// Interactions already.
+    Interactions,
 }
 
 /// By the ending of the name, else by the first bytes; none when neither tells.

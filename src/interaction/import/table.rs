@@ -183,9 +183,9 @@ fn set(row: &mut WireInteraction, field: &str, value: &str, settings: &Settings)
         "speaker" => row.author = author("speaker", value)?,
         "author" => row.author = author("author", value)?,
         "sent_at" => {
-            let problem = "is no time; write it as 2026-05-14T18:45:00Z or 2026-05-14 18:45";
+            let problem = "is no time; write it as 2026-05-14T18:45:00Z or 2026-05-14 18:45, or give --dates for days like 14/05/2026";
             row.sent_at = Some(
-                times::read(value, settings.zone)
+                times::read(value, settings.zone, settings.day_order)
                     .ok_or(ImportError::BadCell { field: "sent_at", problem })?,
             );
         }

@@ -287,6 +287,11 @@ fn one_document_a_line_and_broken_ones() {
     refused("{\n\"a\": ", "not_json");
     refused("", "not_json");
     refused(&"[".repeat(100_000), "not_json");
+    refused(
+        "{\"schema\": \"smista.interaction.v1\", \"message_id\": \"m\", \"conversation_id\": \"k\", \"channel\": \"telex\", \"text\": \"x\"}",
+        "bad_value",
+    );
+    refused("{\"schema\": \"smista.interaction.v1\", \"message_id\": \"m\"}", "missing_field");
     refused("{\"a\": 1}", "unknown_format");
     refused("\"words\"", "unknown_format");
 }
