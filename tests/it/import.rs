@@ -71,6 +71,19 @@ fn a_mailbox_becomes_decisions_and_twice_is_once() {
     assert!(found.iter().all(|line| line["identities"][0] == "mailto:r.ellery@example.org"));
     assert_eq!(smista(dir.path(), &arguments, b"").stdout, output.stdout, "the same every time");
 
+    // Too large for a message: said, and with the name of what it leaves behind.
+    let large = format!(
+        "From: r@example.org\nMessage-ID: <big@example.org>\nDate: Thu, 14 May 2026 18:45:00 +0000\n\
+         Content-Type: multipart/mixed; boundary=xx\n\n--xx\nContent-Type: text/plain\n\nSee the picture.\n\
+         --xx\nContent-Type: image/png\nContent-Disposition: attachment; filename=tap.png\n\n{}\n--xx--\n",
+        "A".repeat(1_200_000)
+    );
+    std::fs::write(dir.path().join("large.eml"), large).unwrap();
+    let slim = smista(dir.path(), &["import", "--our-domain", "shop.example", "large.eml"], b"");
+    assert_eq!(slim.status.code(), Some(0), "{}", told(&slim));
+    assert!(told(&slim).contains("e-mails without their attachments: 1"), "{}", told(&slim));
+    assert_eq!(lines(&slim)[0]["attachments"][0]["name"], "tap.png");
+
     let analyse = ["analyze", "--state", "sqlite:it.db"];
     let decided = smista(dir.path(), &analyse, &output.stdout);
     assert_eq!(decided.status.code(), Some(0), "{}", told(&decided));
@@ -146,7 +159,7 @@ fn transcripts_and_standard_input() {
     let srt = b"1\n00:00:01,000 --> 00:00:02,000\nIt leaks\n";
     let output = smista(dir.path(), &["import", "--format", "srt", "--output", "out.jsonl", "-"], srt);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    assert!(output.stdout.is_empty() && told(&output).contains("name no speakers"), "{}", told(&output));
+    assert!(output.stdout.is_empty() && told(&output).contains("name no speakers: 1"), "{}", told(&output));
     let written = std::fs::read_to_string(dir.path().join("out.jsonl")).unwrap();
     assert!(written.contains("\"start_ms\":1000") && written.ends_with("}\n"), "{written}");
 }
@@ -187,7 +200,8 @@ fn files_of_other_systems() {
     let told_all = told(&output);
     for part in [
         "hooks.jsonl, line 2: not JSON",
-        "1 of the transcripts name no speakers",
+        "transcripts that name no speakers: 1",
+        "interactions that state no time: 2",
         "4 interactions from 4 files; left out: activity notices (1), chat events (1); refused: 1",
     ] {
         assert!(told_all.contains(part), "{part}: {told_all}");

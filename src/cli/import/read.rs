@@ -51,6 +51,10 @@ pub(super) struct Reader {
     started: DateTime<Utc>,
     mails: u64,
     unattributed: u64,
+    /// Too large for a message as they are.
+    slimmed: u64,
+    /// Without a time.
+    untimed: u64,
     attributes: Vec<(String, String)>,
 }
 
@@ -63,7 +67,18 @@ impl Reader {
         items: mpsc::Sender<Item>,
     ) -> Self {
         let (threads, started) = (Threads::default(), Utc::now());
-        Self { settings, format, items, threads, started, mails: 0, unattributed: 0, attributes }
+        Self {
+            settings,
+            format,
+            items,
+            threads,
+            started,
+            mails: 0,
+            unattributed: 0,
+            slimmed: 0,
+            untimed: 0,
+            attributes,
+        }
     }
 
     /// Reads them all.
@@ -73,17 +88,35 @@ impl Reader {
                 return;
             }
         }
+        for note in self.notes() {
+            if self.send(Item::Note(note)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What people should know of all of it.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
         if self.mails > 0 && self.settings.our_domains.is_empty() {
-            let note = "every e-mail counts as the customer's; --our-domain says which are agents'";
-            let _ = self.send(Item::Note(note.to_owned()));
+            notes.push(
+                "every e-mail counts as the customer's; --our-domain says which are agents'".to_owned(),
+            );
+        }
+        if self.slimmed > 0 {
+            let what =
+                "too large for one message, they go with their text and the names of their attachments";
+            notes.push(format!("e-mails without their attachments: {}; {what}", self.slimmed));
         }
         if self.unattributed > 0 {
-            let note = format!(
-                "{} of the transcripts name no speakers: all that is said counts as the customer's",
-                self.unattributed
-            );
-            let _ = self.send(Item::Note(note));
+            let what = "all that is said in them counts as the customer's";
+            notes.push(format!("transcripts that name no speakers: {}; {what}", self.unattributed));
         }
+        if self.untimed > 0 {
+            let what = "they count as sent when a worker takes them; --sent-at gives a time";
+            notes.push(format!("interactions that state no time: {}; {what}", self.untimed));
+        }
+        notes
     }
 
     fn send(&self, item: Item) -> Result<(), Gone> {
@@ -173,7 +206,11 @@ impl Reader {
     fn mail(&mut self, place: &str, raw: &[u8], received: Option<DateTime<Utc>>) -> Result<(), Gone> {
         self.mails += 1;
         match mail(raw, received, &self.settings, &mut self.threads) {
-            Ok(wire) => self.checked(place, wire),
+            Ok(wire) => {
+                // Base64 of all of it would be longer than the message.
+                self.slimmed += u64::from(wire.mime.as_ref().is_some_and(|mime| mime.len() < raw.len()));
+                self.checked(place, wire)
+            }
             Err(error) => self.refuse(place, &error),
         }
     }
@@ -286,7 +323,8 @@ impl Reader {
     }
 
     /// Read once as a worker will, so that what would be parked is told now.
-    fn checked(&self, place: &str, mut wire: WireInteraction) -> Result<(), Gone> {
+    fn checked(&mut self, place: &str, mut wire: WireInteraction) -> Result<(), Gone> {
+        self.untimed += u64::from(wire.sent_at.is_none());
         for (name, value) in &self.attributes {
             wire.attributes.entry(name.clone()).or_insert_with(|| value.clone());
         }
