@@ -6,6 +6,7 @@ mod access;
 pub mod api;
 mod assets;
 mod conversation;
+mod erasure;
 mod fault;
 pub mod guard;
 mod live;

@@ -10,7 +10,8 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::guard::{self, Guard};
 use super::{
-    Console, access, assets, conversation, fault::Fault, live, maps, oidc, operator, policy, queue, sign_in,
+    Console, access, assets, conversation, erasure, fault::Fault, live, maps, oidc, operator, policy, queue,
+    sign_in,
 };
 use crate::store::console::Role;
 
@@ -59,6 +60,12 @@ pub enum Page {
     Agreement,
     /// A customer's timeline.
     Timeline,
+    /// Ask for a customer's erasure.
+    AskErasure,
+    /// Who is to be erased.
+    Erasures,
+    /// Take a request back.
+    WithdrawErasure,
     /// How the workers do.
     Operations,
     /// The parked messages.
@@ -107,6 +114,9 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/live", Page::Live, Some(Role::Viewer)),
     route(Method::GET, "/conversation/{id}", Page::Conversation, Some(Role::Viewer)),
     route(Method::GET, "/conversation/{id}/timeline", Page::Timeline, Some(Role::Viewer)),
+    route(Method::POST, "/conversation/{id}/erasure", Page::AskErasure, Some(Role::Supervisor)),
+    route(Method::GET, "/erasures", Page::Erasures, Some(Role::Operator)),
+    route(Method::POST, "/erasures/withdraw", Page::WithdrawErasure, Some(Role::Operator)),
     route(Method::POST, "/conversation/{id}/act", Page::Act, Some(Role::Supervisor)),
     route(Method::POST, "/conversation/{id}/correct", Page::Correct, Some(Role::Supervisor)),
     route(Method::POST, "/language", Page::Language, Some(Role::Viewer)),
@@ -164,6 +174,9 @@ fn handler(page: Page) -> MethodRouter<Arc<Console>> {
         Page::Churn => get(maps::lists::churn),
         Page::Agreement => get(maps::lists::agreement),
         Page::Timeline => get(maps::timeline::page),
+        Page::AskErasure => post(erasure::ask),
+        Page::Erasures => get(erasure::page),
+        Page::WithdrawErasure => post(erasure::withdraw),
         Page::Operations => get(operator::page),
         Page::ParkedList => get(operator::parked),
         Page::Parked => get(operator::one),

@@ -21,10 +21,17 @@ const ROUNDS: usize = 6;
 /// Replaces personal numbers, addresses and secrets by placeholders: `[CARD] [IBAN] [EMAIL] [PHONE] [TAX_CODE] [VAT]
 /// [NI] [SSN] [SECRET]`. Idempotent. Expects text in the form that parsing gives it (ASCII digits, nothing unseen).
 pub fn redact(text: &str) -> String {
-    match encoded::redact_words(text) {
-        Some(text) => redact_plain(&text),
-        None => redact_plain(text),
+    let mut text = text.to_owned();
+    for _ in 0..ROUNDS {
+        let encoded = encoded::redact_words(&text);
+        let next = redact_plain(encoded.as_deref().unwrap_or(&text));
+        // What is replaced beside an encoded word leaves it with other neighbours, so such texts are looked at again.
+        if next == text || !encoded::has_pair(next.as_bytes()) {
+            return next;
+        }
+        text = next;
     }
+    without_figures(&text)
 }
 
 /// [`redact`] of text in which nothing is percent-encoded.

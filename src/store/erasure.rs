@@ -145,7 +145,7 @@ struct Named {
 }
 
 /// The tables a customer is in, with how to count and to empty them; those not emptied go with their inbox row.
-const TABLES: [(&str, &str, Option<&str>); 7] = [
+const TABLES: [(&str, &str, Option<&str>); 8] = [
     (
         "customers",
         "SELECT COUNT(*) FROM customers WHERE customer = $1",
@@ -172,6 +172,11 @@ const TABLES: [(&str, &str, Option<&str>); 7] = [
         Some(
             "DELETE FROM topic_examples WHERE message_id IN (SELECT message_id FROM inbox WHERE customer = $1)",
         ),
+    ),
+    (
+        "erasure_requests",
+        "SELECT COUNT(*) FROM erasure_requests WHERE customer = $1",
+        Some("DELETE FROM erasure_requests WHERE customer = $1"),
     ),
     (
         "inbox",

@@ -108,6 +108,10 @@ pub(super) async fn rebind(link: &mut dyn Link, former: &str, customer: &str) ->
     link.execute("UPDATE map_contacts SET customer = $2 WHERE customer = $1", &both).await?;
     // The message that brings them together writes the customer's anew.
     link.execute("DELETE FROM customer_risks WHERE customer = $1", &both[..1]).await?;
+    let asked = "UPDATE erasure_requests SET customer = $2 WHERE customer = $1 \
+        AND NOT EXISTS (SELECT 1 FROM erasure_requests WHERE customer = $2)";
+    link.execute(asked, &both).await?;
+    link.execute("DELETE FROM erasure_requests WHERE customer = $1", &both[..1]).await?;
     link.execute(REBIND, &both).await?;
     link.execute("UPDATE customers SET merged_into = $2 WHERE merged_into = $1", &both).await?;
     Ok(())

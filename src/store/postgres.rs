@@ -36,6 +36,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "operations", include_str!("../../migrations/postgres/0012_operations.sql")),
     (13, "maps", include_str!("../../migrations/postgres/0013_maps.sql")),
     (14, "identities", include_str!("../../migrations/postgres/0014_identities.sql")),
+    (15, "erasure_requests", include_str!("../../migrations/postgres/0015_erasure_requests.sql")),
 ];
 
 /// Between two tries to connect.

@@ -396,6 +396,7 @@ impl<D: Database> Store for SqlStore<D> {
         // A message that a day has not brought to an end is parked or gone, and so is whoever had it at work.
         self.write_one(alone::STALE, &[Int((now - TimeDelta::days(1)).timestamp_micros())]).await?;
         let before = (now - self.keep.erasures).timestamp_micros();
+        self.write_one("DELETE FROM erasure_requests WHERE requested_at < $1", &[Int(before)]).await?;
         forgotten.erasures = self
             .within(async {
                 let mut link = self.database.write().await?;

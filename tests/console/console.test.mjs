@@ -205,6 +205,25 @@ test("a conversation leads to its customer's timeline", async () => {
   await one.getByRole("heading", { name: "Transcript" }).waitFor();
 });
 
+test("an erasure is asked for at the foot of a timeline and listed for operators", async () => {
+  const one = await open("supervisor");
+  await one.goto(desk.base + (await rows(one).first().getAttribute("href")));
+  await one.locator(".decision a[href$='/timeline']").click();
+  await one.waitForURL(/\/timeline$/);
+  await one.getByText("Erase this customer…").click();
+  await one.getByLabel("Reason").fill("Asked for by e-mail");
+  await one.getByLabel("The customer has asked for it").check();
+  assert.deepEqual(await findings(one), []);
+  await one.getByRole("button", { name: "Ask for the erasure" }).click();
+  await one.getByText("Erasure was asked for").waitFor();
+  const other = await open("operator");
+  await other.getByRole("link", { name: "Erasures" }).click();
+  await other.getByText("smista erase --customer").waitFor();
+  assert.deepEqual(await findings(other), []);
+  await other.getByRole("button", { name: "Take back" }).click();
+  await other.getByText("Nobody has asked for an erasure.").waitFor();
+});
+
 test("who may leave, topics and agreement are told", async () => {
   const one = await open("supervisor");
   await one.locator("[data-row]").last().click();
@@ -355,7 +374,7 @@ for (const [name, options] of looks) {
     const days = "since=2026-05-01&until=2026-06-01";
     const maps = [`/maps?${days}`, `/maps?${days}&by=sentiment`, `/maps?${days}&by=repeat_rate`, "/maps?until=2020-01-01"];
     const lists = ["/maps/topics", "/maps/topics?day=2026-05-12", "/maps/churn", "/maps/agreement"];
-    for (const path of [...maps, ...lists, "/operations", "/parked", "/policy"]) {
+    for (const path of [...maps, ...lists, "/operations", "/parked", "/erasures", "/policy"]) {
       await one.goto(desk.base + path);
       for (const box of await one.locator("main summary").all()) await box.click();
       await fine(path);

@@ -12,7 +12,7 @@ use smista::journey::spikes::{Bar, Topic, hour_of};
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
 use smista::store::console::{
-    Access, Account, Act, ConsoleStore, Identity, Note, Operated, Operation, Role, Seen,
+    Access, Account, Act, ConsoleStore, ErasureRequest, Identity, Note, Operated, Operation, Role, Seen,
 };
 use smista::store::{
     self, Committed, Corrected, Correction, Counted, CustomerState, Destination, Effect, Forgotten, MarkKey,
@@ -793,6 +793,16 @@ async fn nothing_is_kept_for_ever(config: &config::Store) {
         .unwrap();
     let operated = Operation { at: at(1), account: "ada".into(), act: Operated::Replay, target: "m".into() };
     store.operate(&operated).await.unwrap();
+    let request = ErasureRequest {
+        customer: unique("c"),
+        conversation_id: message.conversation.clone(),
+        at: at(1),
+        account: "ada".to_owned(),
+        reason: String::new(),
+    };
+    assert!(
+        store.request_erasure(&request).await.unwrap() && !store.request_erasure(&request).await.unwrap()
+    );
     store.begin_alone(&message.id, "w1").await.unwrap();
     let erased = Subject { customer: Some(unique("c")), identities: Vec::new() };
     store.erase(&erased, &mark_key(), Some(Utc::now())).await.unwrap();

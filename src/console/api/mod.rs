@@ -3,6 +3,7 @@
 
 mod caller;
 mod calls;
+mod erasure;
 mod maps;
 mod model;
 mod openapi;
@@ -49,6 +50,10 @@ pub enum Call {
     Timeline,
     /// Who may leave.
     Churn,
+    /// Ask for a customer's erasure.
+    AskErasure,
+    /// Who is to be erased.
+    Erasures,
     /// How the workers do.
     Operations,
     /// The parked messages.
@@ -88,6 +93,8 @@ pub const ROUTES: &[Route] = &[
     route(Method::POST, "/api/v1/conversations/{id}/resolve", Call::Resolve, Scope::Review),
     route(Method::POST, "/api/v1/conversations/{id}/reopen", Call::Reopen, Scope::Review),
     route(Method::POST, "/api/v1/conversations/{id}/comments", Call::Comment, Scope::Review),
+    route(Method::POST, "/api/v1/conversations/{id}/erasure", Call::AskErasure, Scope::Review),
+    route(Method::GET, "/api/v1/erasures", Call::Erasures, Scope::Operate),
     route(Method::GET, "/api/v1/map", Call::Map, Scope::Read),
     route(Method::GET, "/api/v1/churn", Call::Churn, Scope::Read),
     route(Method::GET, "/api/v1/operations", Call::Operations, Scope::Operate),
@@ -127,6 +134,8 @@ fn handler(call: Call) -> MethodRouter<Arc<Console>> {
         Call::Map => get(maps::map),
         Call::Timeline => get(maps::timeline),
         Call::Churn => get(maps::churn),
+        Call::AskErasure => post(erasure::ask),
+        Call::Erasures => get(erasure::list),
         Call::Operations => get(operations::operations),
         Call::ParkedList => get(operations::list),
         Call::Parked => get(operations::show),

@@ -5,6 +5,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::calls::QueueFilter;
+use super::erasure::{ErasureAsked, ErasureList, ErasureView};
 use super::maps::{ChurnView, MapFilter, MapView};
 use super::model::{
     AssignRequest, CommentRequest, Conversation, CorrectionAnswer, CorrectionRequest, QueuePage,
@@ -118,6 +119,18 @@ fn told(call: Call, types: &mut SchemaGenerator) -> Told {
             summary: "Customers who may leave, the likeliest first, with the reasons.",
             asks: None,
             answers: ("200", schema!(ChurnView)),
+        },
+        Call::AskErasure => Told {
+            id: "askErasure",
+            summary: "Ask for the erasure of the conversation's customer. An operator does it with `smista erase`; what was asked for before stays as it is.",
+            asks: schema!(ErasureAsked),
+            answers: ("201", schema!(ErasureView)),
+        },
+        Call::Erasures => Told {
+            id: "erasures",
+            summary: "Customers to be erased, the oldest request first, at most 500.",
+            asks: None,
+            answers: ("200", schema!(ErasureList)),
         },
         Call::Operations => Told {
             id: "operations",

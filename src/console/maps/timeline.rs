@@ -35,5 +35,6 @@ pub(in crate::console) async fn page(
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
     let timeline = looked_at(&console, &viewer.account, &id).await?;
-    Ok(pages::maps::timeline::page(viewer.language.words(), &viewer, &id, &timeline))
+    let request = console.store.erasure_request(&timeline.customer).await?;
+    Ok(pages::maps::timeline::page(viewer.language.words(), &viewer, &id, &timeline, request.as_ref()))
 }

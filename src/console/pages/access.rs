@@ -40,6 +40,7 @@ fn operated(words: &Words, operations: &[Operation]) -> Markup {
         Operated::Replay => own.act_replay,
         Operated::Discard => own.act_discard,
         Operated::Simulate => own.act_simulate,
+        Operated::WithdrawErasure => own.act_withdraw,
     };
     html! {
         h2 { (own.log_title) }

@@ -5,6 +5,7 @@ pub(super) mod analysis;
 pub(super) mod chart;
 pub(super) mod conversation;
 mod correction;
+pub(super) mod erasure;
 pub(super) mod maps;
 pub(super) mod marks;
 pub(super) mod operations;
@@ -70,6 +71,7 @@ fn who(words: &Words, viewer: &Viewer) -> Markup {
             a href="/maps" { (words.language.maps().title) }
             a href="/policy" { (words.language.policy().title) }
             @if viewer.role >= Role::Operator { a href="/operations" { (words.language.operations().title) } }
+            @if viewer.role >= Role::Operator { a href="/erasures" { (words.language.erasure().short) } }
             @if viewer.role == Role::Admin { a href="/access" { (words.access_short) } }
             button type="button" class="plain" data-key="?" aria-haspopup="dialog" { (words.keys) " " kbd { "?" } }
             form method="post" action="/language" {

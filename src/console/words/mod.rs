@@ -2,6 +2,7 @@
 //! decision has it: policies and other systems use those names.
 
 mod en;
+mod erasure;
 mod it;
 mod maps;
 mod operations;
@@ -56,6 +57,14 @@ impl Language {
         match self {
             Self::En => &policy::EN,
             Self::It => &policy::IT,
+        }
+    }
+
+    /// Its texts about erasing customers.
+    pub fn erasure(self) -> &'static erasure::Words {
+        match self {
+            Self::En => &erasure::EN,
+            Self::It => &erasure::IT,
         }
     }
 

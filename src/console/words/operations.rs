@@ -99,5 +99,6 @@ texts! {
     act_show: "looked at the parked message", "ha guardato il messaggio parcheggiato";
     act_replay: "replayed", "ha rimandato";
     act_discard: "discarded", "ha eliminato";
+    act_withdraw: "took back the erasure asked for from", "ha ritirato la richiesta di cancellazione fatta da";
     act_simulate: "tried out the policy", "ha provato la policy";
 }

@@ -19,7 +19,8 @@ pub(super) fn redact_words(text: &str) -> Option<String> {
         let word = piece.trim_end_matches([' ', '\n']);
         match has_pair(word.as_bytes()).then(|| redact_word(word)).flatten() {
             Some(redacted) => {
-                out.push_str(&redacted);
+                // An encoded line break breaks no line: a subject or a name stays one.
+                out.push_str(&redacted.replace('\n', " "));
                 out.push_str(piece.get(word.len()..).unwrap_or_default());
                 changed = true;
             }
@@ -42,7 +43,7 @@ fn redact_word(word: &str) -> Option<String> {
 }
 
 /// Whether a per cent sign stands before two hexadecimal digits.
-fn has_pair(bytes: &[u8]) -> bool {
+pub(super) fn has_pair(bytes: &[u8]) -> bool {
     bytes
         .windows(3)
         .any(|part| matches!(part, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()))

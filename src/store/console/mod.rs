@@ -3,6 +3,7 @@
 //! database; the same SQL runs on both.
 
 mod account;
+mod erasure;
 mod filter;
 mod maps;
 mod operations;
@@ -19,6 +20,7 @@ use crate::interaction::Interaction;
 use crate::routing::Decision;
 
 pub use account::{Account, Identity, Role, Session};
+pub use erasure::{ErasureRequest, ErasureStore};
 pub use filter::{Cursor, Filter, LOOKED_THROUGH, Page, Sorting};
 pub use maps::{Judged, MapsStore, Risk};
 pub use operations::{LAGS, Operated, Operation, OperationsStore, Pace, PolicyUse};
@@ -152,7 +154,7 @@ pub struct News {
 
 /// What the console needs beside the store.
 #[async_trait]
-pub trait ConsoleStore: OperationsStore + MapsStore {
+pub trait ConsoleStore: OperationsStore + MapsStore + ErasureStore {
     /// Adds an account; false when the name is taken.
     async fn add_account(&self, account: &Account) -> Result<bool, StoreError>;
 

@@ -37,6 +37,8 @@ pub enum Operated {
     Discard,
     /// Tried a policy out.
     Simulate,
+    /// Took back a request to erase a customer.
+    WithdrawErasure,
 }
 
 impl Operated {
@@ -47,12 +49,15 @@ impl Operated {
             Self::Replay => "replay",
             Self::Discard => "discard",
             Self::Simulate => "simulate",
+            Self::WithdrawErasure => "withdraw_erasure",
         }
     }
 
     /// The one of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Show, Self::Replay, Self::Discard, Self::Simulate].into_iter().find(|act| act.as_str() == name)
+        [Self::Show, Self::Replay, Self::Discard, Self::Simulate, Self::WithdrawErasure]
+            .into_iter()
+            .find(|act| act.as_str() == name)
     }
 }
 
@@ -65,7 +70,7 @@ pub struct Operation {
     pub account: String,
     /// What.
     pub act: Operated,
-    /// With which: the id of a parked message, or the version of a policy.
+    /// With which: the id of a parked message, the version of a policy, or the conversation that a request was made from.
     pub target: String,
 }
 

@@ -308,7 +308,7 @@ impl<D: Database> ConsoleStore for SqlStore<D> {
 }
 
 impl<D: Database> SqlStore<D> {
-    async fn changed(&self, sql: &str, params: &[Param<'_>]) -> Result<bool, StoreError> {
+    pub(super) async fn changed(&self, sql: &str, params: &[Param<'_>]) -> Result<bool, StoreError> {
         self.within(async {
             let mut link = self.database.write().await?;
             let changed = link.execute(sql, params).await?;

@@ -9,12 +9,12 @@ use smista::store::console::{Filter, Role, Scope, Token};
 
 use super::desk::{Answer, Desk, Said, request};
 
-struct Client<'a> {
+pub(super) struct Client<'a> {
     desk: &'a Desk,
     secret: String,
 }
 
-async fn client<'a>(desk: &'a Desk, name: &str, scopes: &[Scope]) -> Client<'a> {
+pub(super) async fn client<'a>(desk: &'a Desk, name: &str, scopes: &[Scope]) -> Client<'a> {
     let secret = format!("{}{}", api::PREFIX, password::token());
     let token = Token { name: name.into(), scopes: scopes.to_vec(), created_at: Utc::now(), used_at: None };
     assert!(desk.store.add_token(&password::digest(&secret), &token).await.unwrap());
@@ -27,12 +27,12 @@ impl Client<'_> {
         request.body(Body::from(body.to_owned())).unwrap()
     }
 
-    async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub(super) async fn get(&self, path: &str) -> (StatusCode, Value) {
         let answer = self.desk.send(self.request("GET", path, "")).await;
         (answer.status, serde_json::from_str(&answer.body).unwrap())
     }
 
-    async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+    pub(super) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         let answer = self.desk.send(self.request("POST", path, &body.to_string())).await;
         let body =
             if answer.body.is_empty() { Value::Null } else { serde_json::from_str(&answer.body).unwrap() };

@@ -3,6 +3,7 @@
 mod api;
 mod desk;
 mod doors;
+mod erasure;
 mod maps;
 mod oidc;
 mod operations;

@@ -4,12 +4,13 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::console::guard::Viewer;
-use crate::console::pages::{self, chart, parts};
+use crate::console::pages::{self, chart, erasure, parts};
 use crate::console::query::encoded;
 use crate::console::words::Words;
 use crate::interaction::Author;
 use crate::journey::map::{Moment, Timeline};
 use crate::journey::model::Closing;
+use crate::store::console::ErasureRequest;
 
 /// The page; `conversation` is the one it was reached from.
 pub(in crate::console) fn page(
@@ -17,6 +18,7 @@ pub(in crate::console) fn page(
     viewer: &Viewer,
     conversation: &str,
     timeline: &Timeline,
+    request: Option<&ErasureRequest>,
 ) -> Response {
     let own = words.language.maps();
     let body = html! {
@@ -29,6 +31,7 @@ pub(in crate::console) fn page(
             (promises(words, timeline))
             h2 { (own.moments) }
             (moments(words, conversation, timeline))
+            (erasure::asking(words, viewer, conversation, request))
         }
     };
     pages::frame(words, Some(viewer), own.timeline, "timeline", &body)
