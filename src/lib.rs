@@ -21,6 +21,8 @@ pub mod worker;
 
 pub mod console;
 
+pub mod gateway;
+
 pub mod telemetry;
 
 pub mod cli;

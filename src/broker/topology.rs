@@ -27,7 +27,7 @@ pub struct Topology {
 pub struct Exchange {
     /// Its name.
     pub name: String,
-    /// `fanout`, `topic` or `x-consistent-hash`.
+    /// `fanout`, `topic`, `direct` or `x-consistent-hash`.
     pub kind: &'static str,
     /// Exchange that takes what no binding takes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +77,7 @@ pub struct Binding {
     /// Where they go.
     pub queue: String,
     /// Binding key; the weight, for a consistent-hash exchange.
-    pub key: &'static str,
+    pub key: String,
 }
 
 /// An exchange bound to another.
@@ -92,8 +92,9 @@ pub struct Link {
 /// What nobody has bound is kept so long: 7 days in milliseconds. The store still has the decision afterwards.
 const UNROUTED_TTL_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
-/// Looking at parked messages takes and returns them, which some versions of RabbitMQ count and limit by default.
-const PARKED_DELIVERY_LIMIT: i64 = 1_000_000_000;
+/// Looking at parked messages takes and returns them, which some versions of RabbitMQ count and limit by default; so does
+/// holding what an address out there does not take yet.
+const NO_DELIVERY_LIMIT: i64 = 1_000_000_000;
 
 impl Topology {
     /// The topology that this configuration asks for.
@@ -134,7 +135,7 @@ impl Topology {
             name: name("parked"),
             arguments: vec![
                 ("x-queue-type", Argument::Text("quorum".to_owned())),
-                ("x-delivery-limit", Argument::Number(PARKED_DELIVERY_LIMIT)),
+                ("x-delivery-limit", Argument::Number(NO_DELIVERY_LIMIT)),
             ],
             purpose: "parked messages, until replayed or discarded",
         };
@@ -148,7 +149,11 @@ impl Topology {
         };
         let queues: Vec<Queue> = inputs.chain([parked, unrouted]).collect();
 
-        let bind = |exchange: &str, queue: String, key| Binding { exchange: name(exchange), queue, key };
+        let bind = |exchange: &str, queue: String, key: &str| Binding {
+            exchange: name(exchange),
+            queue,
+            key: key.to_owned(),
+        };
         let key = if config.shards > 1 { "1" } else { "" };
         let bindings = (0..config.shards)
             .map(|shard| bind(&spread, input(shard), key))
@@ -165,9 +170,58 @@ impl Topology {
         }
     }
 
+    /// With the queues that the gateway sends from, and an exchange by which parked messages come back to them.
+    #[must_use]
+    pub fn with_hooks(mut self, gateway: &config::Gateway) -> Self {
+        let hooks = format!("{}.hooks", self.prefix);
+        for hook in gateway.hooks() {
+            if !self.exchanges.iter().any(|exchange| exchange.name == hooks) {
+                self.exchanges.push(Exchange {
+                    name: hooks.clone(),
+                    kind: "direct",
+                    alternate: None,
+                    purpose: "back to the queue of a hook, from the parked messages",
+                });
+            }
+            let queue = hook_queue(&self.prefix, &hook.name);
+            self.queues.push(Queue {
+                name: queue.clone(),
+                arguments: vec![
+                    ("x-queue-type", Argument::Text("quorum".to_owned())),
+                    ("x-delivery-limit", Argument::Number(NO_DELIVERY_LIMIT)),
+                ],
+                purpose: "what the gateway sends to a hook",
+            });
+            let bind =
+                |exchange: String, key: &str| Binding { exchange, queue: queue.clone(), key: key.to_owned() };
+            let decisions = hook.decisions.iter().map(|key| (Destination::Decisions, key));
+            let events = hook.events.iter().map(|key| (Destination::Events, key));
+            let bindings: Vec<Binding> = decisions
+                .chain(events)
+                .map(|(destination, key)| bind(self.exchange_of(destination), key))
+                .chain([bind(hooks.clone(), &queue)])
+                .collect();
+            self.bindings.extend(bindings);
+        }
+        self
+    }
+
+    /// Where a parked message goes when it is replayed: back to the hook it was meant for, else to the workers. Exchange
+    /// and routing key.
+    pub fn way_back<'a>(&self, origin: Option<&'a str>, routing_key: &'a str) -> (String, &'a str) {
+        let hooks = format!("{}.hooks", self.prefix);
+        match origin {
+            Some(queue) if queue.strip_prefix(&hooks).is_some_and(|rest| rest.starts_with('.')) => {
+                (hooks, queue)
+            }
+            _ => (self.interactions(), routing_key),
+        }
+    }
+
     /// Exchange a message goes to.
     pub fn exchange_of(&self, destination: Destination) -> String {
         let part = match destination {
+            Destination::Interactions => "interactions",
             Destination::Decisions => "decisions",
             Destination::Events => "events",
             Destination::Corrections => "corrections",
@@ -230,6 +284,13 @@ impl Topology {
                 &format!("^{p}\\.interactions\\.(g[0-9]+\\.)?[0-9]+$"),
             ),
             user("console", "smista console", "^$", &format!("^{p}\\.corrections$"), "^$"),
+            user(
+                "gateway",
+                "smista gateway",
+                "^$",
+                &format!("^{p}\\.(interactions|parked)$"),
+                &format!("^{p}\\.hooks\\..+$"),
+            ),
             user("producer", "whoever sends interactions", "^$", &format!("^{p}\\.interactions$"), "^$"),
             user(
                 "router",
@@ -248,6 +309,11 @@ pub fn input_queue(prefix: &str, generation: u16, shard: u16) -> String {
         0 => format!("{prefix}.interactions.{shard}"),
         _ => format!("{prefix}.interactions.g{generation}.{shard}"),
     }
+}
+
+/// The queue of a hook.
+pub fn hook_queue(prefix: &str, hook: &str) -> String {
+    format!("{prefix}.hooks.{hook}")
 }
 
 /// A broker user with the permissions it needs.
@@ -304,8 +370,12 @@ mod tests {
         let spread = topology.exchanges.iter().find(|exchange| exchange.name == topology.spread()).unwrap();
         assert_eq!(spread.kind, "x-consistent-hash");
         assert_eq!(topology.links, [Link { from: topology.interactions(), to: spread.name.clone() }]);
-        let keys: Vec<_> =
-            topology.bindings.iter().filter(|b| b.exchange == topology.spread()).map(|b| b.key).collect();
+        let keys: Vec<_> = topology
+            .bindings
+            .iter()
+            .filter(|b| b.exchange == topology.spread())
+            .map(|b| b.key.as_str())
+            .collect();
         assert_eq!(keys, ["1", "1", "1"]);
     }
 
@@ -348,6 +418,39 @@ mod tests {
             let name = topology.exchange_of(destination);
             let exchange = topology.exchanges.iter().find(|exchange| exchange.name == name).unwrap();
             assert!(exchange.alternate.is_some() || caught(&name), "{name} may lose messages");
+        }
+    }
+
+    #[test]
+    fn hooks_get_what_they_ask_for_and_what_was_parked_of_it_comes_back_to_them() {
+        let mut gateway = config::Config::load(None).unwrap().gateway;
+        assert_eq!(topology(2).with_hooks(&gateway), topology(2), "without hooks nothing changes");
+        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        gateway.webhooks = vec![config::Webhook {
+            name: "crm".to_owned(),
+            decisions: keys(&["urgent.#", "high.#"]),
+            events: keys(&["journey.churn_risk"]),
+            ..config::Webhook::default()
+        }];
+        let topology = topology(2).with_hooks(&gateway);
+        let queue = "acme.smista.hooks.crm";
+        let mut bound: Vec<_> = topology.bindings.iter().filter(|binding| binding.queue == queue).collect();
+        bound.sort_by_key(|binding| (&binding.exchange, &binding.key));
+        let bound: Vec<_> = bound.iter().map(|one| (one.exchange.as_str(), one.key.as_str())).collect();
+        assert_eq!(
+            bound,
+            [
+                ("acme.smista.decisions", "high.#"),
+                ("acme.smista.decisions", "urgent.#"),
+                ("acme.smista.events", "journey.churn_risk"),
+                ("acme.smista.hooks", queue),
+            ]
+        );
+        assert!(topology.kept_queues().any(|kept| kept == queue), "an erasure looks into it");
+        assert_eq!(topology.way_back(Some(queue), "urgent.x.chat"), ("acme.smista.hooks".to_owned(), queue));
+        let workers = ("acme.smista.interactions".to_owned(), "anna");
+        for origin in [None, Some("acme.smista.interactions.1"), Some("acme.smista.hooksome")] {
+            assert_eq!(topology.way_back(origin, "anna"), workers);
         }
     }
 

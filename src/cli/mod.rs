@@ -16,6 +16,7 @@ pub mod erase;
 pub mod eval;
 pub mod eval_signals;
 pub mod export;
+pub mod gateway;
 pub mod import;
 pub mod intents;
 pub mod map;
@@ -105,6 +106,7 @@ pub enum Command {
     Import(import::Args),
     Worker(worker::Args),
     Console(console::Args),
+    Gateway(gateway::Args),
     Parked(parked::Args),
     Policy(policy::Args),
     Replay(replay::Args),
@@ -199,6 +201,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Import(args) => import::run(args, ready(false)?).await,
         Command::Worker(args) => worker::run(args, ready(true)?).await,
         Command::Console(args) => console::run(args, ready(true)?).await,
+        Command::Gateway(args) => gateway::run(args, ready(true)?).await,
         Command::Parked(args) => parked::run(args, ready(false)?).await,
         Command::Policy(args) => policy::run(args, ready(false)?).await,
         Command::Replay(args) => replay::run(args, ready(false)?).await,

@@ -49,7 +49,7 @@ pub fn resolve_paths(config: &mut Config, file: Option<&Path>) {
 
 /// Every file of secrets, keys and certificates that is named.
 fn secret_files(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
-    let crate::config::Config { broker, store, interaction, console, .. } = config;
+    let crate::config::Config { broker, store, interaction, console, gateway, .. } = config;
     [
         &mut broker.url_file,
         &mut broker.password_file,
@@ -68,6 +68,7 @@ fn secret_files(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
     .into_iter()
     .flatten()
     .chain(console.oidc.as_mut().and_then(|oidc| oidc.client_secret_file.as_mut()))
+    .chain(gateway.secret_files())
 }
 
 fn find_pack(pack: &Path, base: Option<&Path>, program: Option<&Path>) -> PathBuf {
@@ -216,6 +217,7 @@ pub fn precision(forward: crate::config::Forward) -> crate::nlp::torch::Precisio
     use crate::nlp::torch::Precision;
 
     match forward {
+        Forward::Auto => Precision::of_this_processor(),
         Forward::Reference => Precision::Reference,
         Forward::F32 => Precision::F32,
         Forward::Bf16 => Precision::Bf16,

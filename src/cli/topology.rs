@@ -61,7 +61,7 @@ enum Command {
 
 /// Runs it.
 pub async fn run(args: Args, config: Config) -> anyhow::Result<Outcome> {
-    let topology = Topology::of(&config.broker);
+    let topology = Topology::of(&config.broker).with_hooks(&config.gateway);
     match args.command {
         Command::Show { users, json } => show(&topology, &config, users, json),
         Command::Apply { print_users } => apply(&topology, &config, print_users).await,
@@ -102,7 +102,7 @@ fn show(topology: &Topology, config: &Config, users: bool, json: bool) -> anyhow
         bindings.add_row([link.from.as_str(), &link.to, ""]);
     }
     for binding in &topology.bindings {
-        bindings.add_row([binding.exchange.as_str(), &binding.queue, binding.key]);
+        bindings.add_row([binding.exchange.as_str(), &binding.queue, &binding.key]);
     }
     writeln!(out, "{bindings}")?;
     for user in &users {

@@ -50,8 +50,12 @@ pub async fn run(_args: Args, config: Config) -> anyhow::Result<Outcome> {
     let pipeline = setup::pipeline(&config, store).await?;
     health.set(Part::Engine, true, "loaded");
     reload_on_hangup(&config, Arc::clone(pipeline.policy()))?;
-    events::WorkerStarted { model: pipeline.model_version(), policy: &pipeline.policy().current().id() }
-        .emit();
+    events::WorkerStarted {
+        model: pipeline.model_version(),
+        policy: &pipeline.policy().current().id(),
+        forward: setup::forward(&config),
+    }
+    .emit();
 
     let broker = AmqpBroker::start(&config.broker)
         .context(Hinted::new("the broker cannot be used", "correct the broker section of smista.toml"))?;

@@ -2,6 +2,7 @@
 //! unknown keys are refused, and [`Config::validate`] checks what types cannot.
 
 mod deciding;
+mod gateway;
 mod oidc;
 pub mod secret;
 
@@ -13,6 +14,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use serde::{Deserialize, Serialize};
 
+pub use gateway::{CHATWOOT, Chatwoot, Gateway, Hook, Notes, Webhook};
 pub use oidc::Oidc;
 
 /// The annotated default file: every key with its meaning.
@@ -42,6 +44,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// The supervisor's console.
     pub console: Console,
+    /// The ways in and out by HTTP.
+    pub gateway: Gateway,
 }
 
 /// RabbitMQ.
@@ -154,6 +158,8 @@ pub struct Engine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Forward {
+    /// `bf16` where the processor has instructions for it, else `f32`.
+    Auto,
     /// rust-bert's own forward in single precision: what the others are measured against.
     Reference,
     /// Fused operations in single precision.
@@ -164,11 +170,12 @@ pub enum Forward {
 
 impl Forward {
     /// Every setting.
-    pub const ALL: [Self; 3] = [Self::Reference, Self::F32, Self::Bf16];
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Reference, Self::F32, Self::Bf16];
 
     /// Its name in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Reference => "reference",
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
@@ -562,6 +569,7 @@ impl Config {
             "journey.time_zone must be an IANA name, Europe/Rome for instance",
         );
         self.journey.spikes.check(&mut check);
+        self.gateway.check(&mut check);
         for (head, replacement) in self.engine.replace.named() {
             let shares = [replacement.threshold, replacement.secondary_threshold];
             check(
@@ -625,7 +633,7 @@ fn is_setting(name: &str) -> bool {
 }
 
 /// The sections of the file.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "broker",
     "store",
     "engine",
@@ -636,6 +644,7 @@ const SECTIONS: [&str; 10] = [
     "worker",
     "telemetry",
     "console",
+    "gateway",
 ];
 
 #[cfg(test)]

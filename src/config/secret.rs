@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Broker, ConfigError, Interaction, Store};
+use super::{Broker, ConfigError, Interaction, Store, Webhook};
 
 /// Keys whose values are not to be seen; of an address only the password is hidden.
 const HIDDEN: [&str; 2] = ["url", "identity_key"];
@@ -145,6 +145,12 @@ impl fmt::Debug for Store {
 impl fmt::Debug for Interaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         shown("Interaction", self, f)
+    }
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        shown("Webhook", self, f)
     }
 }
 

@@ -4,7 +4,6 @@
 use argon2::password_hash::rand_core::{OsRng, RngCore as _};
 use argon2::password_hash::{PasswordHash, SaltString};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 /// Shortest password taken, in characters (NIST SP 800-63B asks for at least 8 and advises 15 where it stands alone).
@@ -53,10 +52,7 @@ pub fn token() -> String {
     hex(&bytes)
 }
 
-/// SHA-256 of a token, lower-case hex. A token has all its entropy: no slow hash is needed.
-pub fn digest(token: &str) -> String {
-    hex(&Sha256::digest(token.as_bytes()))
-}
+pub use crate::store::console::digest;
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -73,6 +73,8 @@ pub struct OutboxMessage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Destination {
+    /// What arrives; sent by producers and by the gateway, never kept to be sent.
+    Interactions,
     /// Decisions.
     Decisions,
     /// State changes.

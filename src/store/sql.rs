@@ -577,6 +577,7 @@ pub(super) fn destination_name(destination: Destination) -> &'static str {
         Destination::Events => "events",
         Destination::Corrections => "corrections",
         Destination::Parked => "parked",
+        Destination::Interactions => "interactions",
     }
 }
 

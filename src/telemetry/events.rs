@@ -2,6 +2,7 @@
 //! rest of the program says what happened and nothing about how it is recorded.
 
 mod engine;
+mod gateway;
 mod links;
 mod shards;
 mod upkeep;
@@ -13,6 +14,7 @@ use metrics::{Unit, counter, gauge, histogram};
 use tracing::{debug, error, info, warn};
 
 pub use engine::{BatchRun, WindowCached};
+pub use gateway::{HookDelivered, HookLink, HookParked, HookRetry, Intake};
 pub use links::{BrokerChanged, BrokerLink, Stalled, StoreAwaited};
 pub use shards::{ActiveShards, ShardGivenAway, ShardTaken, Shared, SharingFailed};
 pub use upkeep::{Forgot, PurgeFailed, Purged, RelayFailed, Relayed};
@@ -63,6 +65,12 @@ pub enum Metric {
     ActiveShards,
     /// Input queues left to another worker.
     ShardsGivenAway,
+    /// Interactions that came by HTTP, by outcome.
+    Intake,
+    /// Messages to addresses out there, by hook and outcome.
+    HookDeliveries,
+    /// 1 while a hook's queue is read, by hook.
+    HookUp,
 }
 
 impl Metric {
@@ -89,6 +97,9 @@ impl Metric {
         (Self::Stalled, "1 while messages are under way and none has come to its end for a minute"),
         (Self::ActiveShards, "Input queues that this worker is seen to be the active consumer of"),
         (Self::ShardsGivenAway, "Places in the line of an input queue left to another worker"),
+        (Self::Intake, "Interactions that came by HTTP"),
+        (Self::HookDeliveries, "Messages to addresses out there"),
+        (Self::HookUp, "1 while the queue of a hook is read"),
     ];
 
     /// Its name.
@@ -115,6 +126,9 @@ impl Metric {
             Self::Stalled => "smista_stalled",
             Self::ActiveShards => "smista_active_shards",
             Self::ShardsGivenAway => "smista_shards_given_away_total",
+            Self::Intake => "smista_intake_total",
+            Self::HookDeliveries => "smista_hook_deliveries_total",
+            Self::HookUp => "smista_hook_up",
         }
     }
 
@@ -125,7 +139,7 @@ impl Metric {
                 Self::Latency | Self::AnalysisTime | Self::EngineBatchTime => {
                     metrics::describe_histogram!(metric.name(), Unit::Seconds, meaning);
                 }
-                Self::InFlight | Self::BrokerUp | Self::ActiveShards => {
+                Self::InFlight | Self::BrokerUp | Self::ActiveShards | Self::HookUp => {
                     metrics::describe_gauge!(metric.name(), meaning)
                 }
                 _ => metrics::describe_counter!(metric.name(), meaning),
@@ -151,12 +165,14 @@ pub struct WorkerStarted<'a> {
     pub model: &'a str,
     /// Policy version.
     pub policy: &'a str,
+    /// How the engine computes.
+    pub forward: &'a str,
 }
 
 impl WorkerStarted<'_> {
     /// Records it.
     pub fn emit(self) {
-        info!(model = self.model, policy = self.policy, "worker started");
+        info!(model = self.model, policy = self.policy, forward = self.forward, "worker started");
     }
 }
 

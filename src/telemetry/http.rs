@@ -58,8 +58,7 @@ pub async fn serve(
     let fault = |reason: String| HttpError::Listen { address: address.to_owned(), reason };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| fault(error.to_string()))?;
     let bound = listener.local_addr().map_err(|error| fault(error.to_string()))?;
-    tokio::spawn(keep_up(metrics.clone(), stop.clone()));
-    let app = router(Shared { metrics, health });
+    let app = routes(metrics, health, stop.clone());
     tokio::spawn(async move {
         let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
@@ -77,12 +76,14 @@ async fn keep_up(metrics: PrometheusHandle, stop: CancellationToken) {
     }
 }
 
-fn router(shared: Shared) -> Router {
+/// The pages, for a server of one's own.
+pub fn routes(metrics: PrometheusHandle, health: Health, stop: CancellationToken) -> Router {
+    tokio::spawn(keep_up(metrics.clone(), stop));
     Router::new()
         .route("/metrics", get(metrics_page))
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
-        .with_state(shared)
+        .with_state(Shared { metrics, health })
 }
 
 async fn metrics_page(State(shared): State<Shared>) -> impl IntoResponse {

@@ -18,4 +18,4 @@ mod suspects;
 pub use analysis::Analysis;
 pub use lane::LaneContext;
 pub use pipeline::{Decided, Pipeline, PipelineError};
-pub use service::{Settings, Summary, run};
+pub use service::{Settings, Summary, run, watch_broker};

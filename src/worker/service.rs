@@ -238,7 +238,7 @@ fn unreadable() -> Refusal {
 }
 
 /// Carries the broker's state to health and log until `stop`.
-async fn watch_broker(broker: Arc<dyn Broker>, health: Health, stop: CancellationToken) {
+pub async fn watch_broker(broker: Arc<dyn Broker>, health: Health, stop: CancellationToken) {
     let mut state = broker.state();
     loop {
         let (link, detail) = match &*state.borrow_and_update() {

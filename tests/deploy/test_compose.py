@@ -12,7 +12,7 @@ import support
 from support import DEPLOY, ROOT, needs_broker, needs_module, run
 
 COMPOSE = DEPLOY / "compose.yaml"
-OF_SMISTA = {"topology", "database", "worker", "console"}
+OF_SMISTA = {"topology", "database", "worker", "console", "gateway"}
 ONCE = {"topology", "database"}
 
 
@@ -107,6 +107,8 @@ class Compose(unittest.TestCase):
         plugins = (DEPLOY / "rabbitmq" / "enabled_plugins").read_text()
         for plugin in ["rabbitmq_prometheus", "rabbitmq_consistent_hash_exchange"]:
             self.assertIn(plugin, plugins)
+        listen = services["gateway"]["environment"]["SMISTA_GATEWAY__LISTEN"]
+        self.assertTrue(services["gateway"]["ports"][0].endswith(listen.split(":")[1]))
         listen = services["console"]["environment"]["SMISTA_CONSOLE__LISTEN"]
         self.assertTrue(services["console"]["ports"][0].endswith(listen.split(":")[1]))
         routes = (ROOT / "src/console/routes.rs").read_text()

@@ -23,7 +23,8 @@ def settings(unit):
 def installed(folder):
     """The units with the program under test in its place, since verify looks for it; named as one instance is."""
     folder = pathlib.Path(folder)
-    for source, name in [("smista-worker@.service", "smista-worker@1.service"), ("smista-console.service",) * 2]:
+    plain = ["smista-console.service", "smista-gateway.service"]
+    for source, name in [("smista-worker@.service", "smista-worker@1.service"), *zip(plain, plain)]:
         text = (UNITS / source).read_text().replace("/usr/local/bin/smista", support.smista())
         (folder / name).write_text(text)
         yield folder / name
@@ -53,9 +54,11 @@ class Units(unittest.TestCase):
 
     def test_they_differ_from_each_other_where_they_must_only(self):
         worker, console = settings("smista-worker@.service"), settings("smista-console.service")
+        gateway = settings("smista-gateway.service")
         for pair in [("User", "smista"), ("NoNewPrivileges", "yes"), ("ProtectSystem", "strict"), ("CapabilityBoundingSet", "")]:
             self.assertIn(pair, worker)
             self.assertIn(pair, console)
+            self.assertIn(pair, gateway)
         self.assertIn("u smista ", (UNITS / "smista.sysusers").read_text())
         self.assertIn(("Environment", "SMISTA_TELEMETRY__LISTEN=127.0.0.1:946%i"), worker)
 

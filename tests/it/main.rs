@@ -18,6 +18,7 @@ mod erase;
 #[cfg(feature = "torch")]
 mod explain;
 mod fuzz_corpus;
+mod gateway;
 mod giving;
 mod import;
 mod intents;

@@ -55,6 +55,7 @@ async fn a_database_that_is_away_holds_messages_and_says_so() {
     rig.send("c0", "before", "hello").await;
     assert_eq!(rig.decision().await.message_id, "before");
     until("the database is seen", || part(&rig, "store").0).await;
+    until("it is settled", || rig.broker.depth() == (0, 0)).await;
     let mut other =
         sqlx::SqliteConnection::connect(&format!("sqlite:{}", rig.dir.path().join("t.db").display()))
             .await

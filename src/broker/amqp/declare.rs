@@ -140,7 +140,7 @@ pub(super) async fn apply_unlinked(connection: &Connection, topology: &Topology)
         let bound = channel.queue_bind(
             name(&binding.queue)?,
             name(&binding.exchange)?,
-            binding.key.into(),
+            name(&binding.key)?,
             QueueBindOptions::default(),
             FieldTable::default(),
         );
@@ -219,6 +219,7 @@ async fn declare(channel: &Channel, part: Part<'_>, passive: bool) -> lapin::Res
             let kind = match exchange.kind {
                 "fanout" => ExchangeKind::Fanout,
                 "topic" => ExchangeKind::Topic,
+                "direct" => ExchangeKind::Direct,
                 other => ExchangeKind::Custom(other.to_owned()),
             };
             let options = ExchangeDeclareOptions { passive, durable: true, ..Default::default() };

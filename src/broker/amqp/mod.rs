@@ -15,6 +15,7 @@ mod publisher;
 pub mod reshard;
 mod shard;
 mod state;
+pub mod tap;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -193,7 +193,7 @@ impl ParkedQueue {
             if !which.takes(&entry.id) {
                 return Ok(Verdict::Keep);
             }
-            self.publish_again(&publishing, message).await.map_err(|error| {
+            self.publish_again(&publishing, &entry, message).await.map_err(|error| {
                 BrokerError::Operation(format!("{} was not replayed and stays parked: {error}", entry.id))
             })?;
             done(&entry);
@@ -312,14 +312,20 @@ impl ParkedQueue {
         Ok(())
     }
 
-    async fn publish_again(&self, channel: &Channel, message: &BasicGetMessage) -> Result<(), String> {
+    async fn publish_again(
+        &self,
+        channel: &Channel,
+        entry: &Entry,
+        message: &BasicGetMessage,
+    ) -> Result<(), String> {
         let delivery = &message.delivery;
-        let exchange = short(&self.topology.interactions())?;
+        let (exchange, key) = self.topology.way_back(entry.origin.as_deref(), &entry.routing_key);
+        let (exchange, key) = (short(&exchange)?, short(key)?);
         let properties = original_properties(&delivery.properties);
-        let sent = send(channel, exchange, delivery.routing_key.clone(), &delivery.data, properties);
+        let sent = send(channel, exchange, key, &delivery.data, properties);
         match timeout(self.confirm_timeout, sent).await {
             Ok(Ok(Confirmation::Ack(None))) => Ok(()),
-            Ok(Ok(Confirmation::Ack(Some(_)))) => Err("no input queue takes it".to_owned()),
+            Ok(Ok(Confirmation::Ack(Some(_)))) => Err("no queue takes it".to_owned()),
             Ok(Ok(Confirmation::Nack(_))) => Err("the broker refused it".to_owned()),
             Ok(Ok(Confirmation::NotRequested)) => Err("the channel gives no confirms".to_owned()),
             Ok(Err(error)) => Err(error.to_string()),

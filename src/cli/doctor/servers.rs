@@ -241,7 +241,7 @@ pub(super) async fn broker(config: &Config) -> Vec<Check> {
     } else {
         Check::ok(NAME, shown)
     }];
-    let topology = Topology::of(&config.broker);
+    let topology = Topology::of(&config.broker).with_hooks(&config.gateway);
     let looked =
         tokio::time::timeout(PATIENCE, declare::check(&connection, &topology, declare::Depth::Shape));
     checks.push(match looked.await {

@@ -98,7 +98,8 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<Outcome> {
             customer: args.customer.as_deref(),
             identities: &args.identities,
         };
-        let swept = sweep(&queues, &Topology::of(&config.broker), &recogniser, !args.dry_run).await;
+        let topology = Topology::of(&config.broker).with_hooks(&config.gateway);
+        let swept = sweep(&queues, &topology, &recogniser, !args.dry_run).await;
         queues.close().await;
         (report.queues, report.waiting) = swept.context(Hinted::new(
             "the database is done, the queues are not",

@@ -14,8 +14,7 @@ use super::problem::Problem;
 use crate::console::{Console, password};
 use crate::store::console::Scope;
 
-/// What every token begins with, so that it is recognised where it should not be.
-pub const PREFIX: &str = "smista_";
+pub use crate::store::console::TOKEN_PREFIX as PREFIX;
 /// The store is told so often that a token is in use.
 const TOUCH: TimeDelta = TimeDelta::minutes(5);
 

@@ -28,6 +28,15 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// The quickest that this processor computes by itself. Processors with AMX have the instructions looked for, too.
+    pub fn of_this_processor() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        let has_bf16 = std::is_x86_feature_detected!("avx512bf16");
+        #[cfg(not(target_arch = "x86_64"))]
+        let has_bf16 = false;
+        if has_bf16 { Self::Bf16 } else { Self::F32 }
+    }
+
     /// Its name in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {

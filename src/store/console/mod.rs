@@ -26,7 +26,7 @@ pub use maps::{Judged, MapsStore, Risk};
 pub use operations::{LAGS, Operated, Operation, OperationsStore, Pace, PolicyUse};
 pub use review::{Item, Status};
 pub(in crate::store) use review::{Projection, project};
-pub use token::{Scope, Token};
+pub use token::{Scope, TOKEN_PREFIX, Token, digest};
 
 /// Most messages of a conversation that are shown, the latest.
 pub const MESSAGES: u32 = 200;

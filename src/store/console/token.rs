@@ -1,10 +1,19 @@
 //! Who may call the HTTP API.
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
 
 use super::review::time;
 use crate::store::StoreError;
 use crate::store::link::{Cell, cells};
+
+/// What every token begins with, so that it is recognised where it should not be.
+pub const TOKEN_PREFIX: &str = "smista_";
+
+/// SHA-256 of a token, lower-case hex: what the store knows it by. A token has all its entropy: no slow hash is needed.
+pub fn digest(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// What a token is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
@@ -15,11 +24,13 @@ pub enum Scope {
     Review,
     /// See how the workers do; replay and discard parked messages.
     Operate,
+    /// Send interactions to the gateway.
+    Send,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Review, Self::Operate];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Review, Self::Operate, Self::Send];
 
     /// The name on the command line, in the store and in the API's document.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +38,7 @@ impl Scope {
             Self::Read => "read",
             Self::Review => "review",
             Self::Operate => "operate",
+            Self::Send => "send",
         }
     }
 }
