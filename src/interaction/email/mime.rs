@@ -1,6 +1,7 @@
 //! RFC 5322 messages: parts, bodies, attachments, the headers that tell a machine. Certified mail (PEC) is read
 //! through its envelope.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use base64::Engine;
@@ -47,14 +48,41 @@ pub(super) fn read(mime: &str) -> Result<Mail, WireError> {
     Ok(of(&open(&bytes)?))
 }
 
+/// With an empty line between a line that ends in `=` and one that may be a boundary. The parser takes the end of the line for
+/// the boundary's, though a soft line break of quoted-printable has hidden it, and would cut letters off instead.
+fn with_line_before_boundaries(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const PATTERNS: [(&[u8], &[u8]); 2] = [(b"=\r\n--", b"\r\n"), (b"=\n--", b"\n")];
+    let mut mended = Vec::new();
+    let mut kept = 0;
+    for at in 0..bytes.len() {
+        for (pattern, line_end) in PATTERNS {
+            if bytes.get(at..).is_some_and(|rest| rest.starts_with(pattern)) {
+                let end = at + 1 + line_end.len();
+                mended.extend_from_slice(bytes.get(kept..end).unwrap_or_default());
+                mended.extend_from_slice(line_end);
+                kept = end;
+            }
+        }
+    }
+    if kept == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    mended.extend_from_slice(bytes.get(kept..).unwrap_or_default());
+    Cow::Owned(mended)
+}
+
 /// Parses an RFC 5322 message of no more parts than allowed.
 pub(in crate::interaction) fn open(bytes: &[u8]) -> Result<Message<'_>, WireError> {
     let announced = announced_parts(bytes);
     if announced > MAX_PARTS {
         return Err(WireError::TooManyParts { found: announced, limit: MAX_PARTS });
     }
-    let message = MessageParser::default()
-        .parse(bytes)
+    let parser = MessageParser::default();
+    let parsed = match with_line_before_boundaries(bytes) {
+        Cow::Borrowed(bytes) => parser.parse(bytes),
+        Cow::Owned(bytes) => parser.parse(&bytes).map(Message::into_owned),
+    };
+    let message = parsed
         .filter(|message| message.headers().iter().any(|header| !header.value.is_empty()))
         .ok_or(WireError::BadMime { problem: "has no e-mail headers" })?;
     let parts = all_parts(&message, 0);

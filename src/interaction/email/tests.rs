@@ -292,6 +292,19 @@ fn a_part_whose_parent_is_lost_is_read() {
     from_mime(&STANDARD.encode(bytes), Author::Customer).unwrap();
 }
 
+#[test]
+fn a_soft_line_break_before_a_boundary_is_read() {
+    let mail = "From: a@b.it\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\
+        Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nPerch=E9=\n--b--\n";
+    let shortest = mail.replace("Perch", "");
+    for (mail, expected) in [(mail, "Perché"), (&shortest, "é")] {
+        for mail in [mail.to_owned(), mail.replace('\n', "\r\n")] {
+            let heard = from_mime(&STANDARD.encode(&mail), Author::Customer).unwrap();
+            assert_eq!(heard.turns[0].text, expected, "{mail:?}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
