@@ -8,29 +8,22 @@ COPY Cargo.toml Cargo.toml
 COPY scripts scripts
 RUN scripts/setup
 COPY . .
-RUN . scripts/lib/env.sh \
-    && cargo build --release --locked --bin smista \
-    && mkdir -p /out/bin /out/lib \
-    && cp target/release/smista /out/bin/ \
-    && ldd target/release/smista | awk -v prefix="$LIBTORCH/lib/" 'index($3, prefix) == 1 { print $3 }' \
-        | xargs -I{} cp -L {} /out/lib/
+# For `smista --version`: --build-arg SMISTA_COMMIT="$(git log -1 --format='%h of %as')"
+ARG SMISTA_COMMIT=
+RUN scripts/package tree --prefix /usr/local --output /out
 
 FROM debian:12-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates libstdc++6 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /var/lib/smista --create-home smista
-# The binary looks for its libraries in ../lib.
-COPY --from=build /out/bin/ /usr/local/bin/
-COPY --from=build /out/lib/ /usr/local/lib/
-COPY models/core /usr/share/smista/models/core
-COPY policy /usr/share/smista/policy
-COPY LICENSE-APACHE LICENSE-MIT /usr/share/doc/smista/
+# The program with its libraries, the model pack, the policy and the licences.
+COPY --from=build /out/ /
 
 USER smista
 WORKDIR /var/lib/smista
 VOLUME /var/lib/smista
-ENV SMISTA_ENGINE__PACK=/usr/share/smista/models/core \
+ENV SMISTA_ENGINE__PACK=/usr/local/share/smista/models/core \
     SMISTA_TELEMETRY__LISTEN=0.0.0.0:9464 \
     SMISTA_TELEMETRY__LOG_FORMAT=json
 EXPOSE 9464

@@ -23,6 +23,10 @@ quick:
 fmt:
     cargo fmt
 
+# a Debian package and a tar archive, into target/package
+package:
+    ./scripts/package
+
 # build the container image
 image:
     docker build -t smista .

@@ -4,10 +4,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use smista::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => {
+            return cli::version::answer(std::env::args_os());
+        }
+        Err(error) => error.exit(),
+    };
     cli.global.color.apply();
     // The default hook prints the panic's message, which may quote what a customer wrote.
     std::panic::set_hook(Box::new(|panic| cli::report_panic(panic.location())));

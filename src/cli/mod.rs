@@ -8,6 +8,7 @@ pub mod analyze;
 pub mod asyncapi;
 pub mod bench;
 pub mod chart;
+pub mod completions;
 pub mod console;
 pub mod database;
 pub mod demo;
@@ -19,6 +20,7 @@ pub mod export;
 pub mod gateway;
 pub mod import;
 pub mod intents;
+pub mod man;
 pub mod map;
 pub mod parked;
 pub mod policy;
@@ -34,6 +36,7 @@ pub mod tally;
 pub mod topology;
 #[cfg(feature = "torch")]
 pub mod train;
+pub mod version;
 pub mod words;
 pub mod worker;
 
@@ -123,6 +126,8 @@ pub enum Command {
     Doctor(doctor::Args),
     Topology(topology::Args),
     Database(database::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// How a command that ran to its end went; what stopped one short is an error.
@@ -218,6 +223,8 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Topology(args) => topology::run(args, ready(false)?).await,
         Command::Database(args) => database::run(args, ready(false)?).await,
         Command::Doctor(args) => doctor::run(args, &global).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

@@ -142,7 +142,7 @@ pub enum PackError {
     Checkpoint(#[from] Box<CheckpointError>),
 }
 
-/// A pack whose files have been checked.
+/// A pack; one that was opened has had its files checked.
 #[derive(Debug, Clone)]
 pub struct Pack {
     /// Its folder.
@@ -154,14 +154,21 @@ pub struct Pack {
 }
 
 impl Pack {
-    /// Reads the manifest and checks the hash of every file it names.
-    pub fn open(dir: &Path) -> Result<Self, PackError> {
+    /// Reads the manifest and leaves the files that it names unchecked: enough to say which pack this is.
+    pub fn read(dir: &Path) -> Result<Self, PackError> {
         let path = dir.join("pack.toml");
         let text = std::fs::read_to_string(&path)
             .map_err(|source| PackError::Read { path: path.clone(), source })?;
         let manifest: PackManifest = toml::from_str(&text)
             .map_err(|error| PackError::Manifest { path: path.clone(), reason: error.to_string() })?;
-        for (name, expected) in &manifest.files {
+        let version = format!("{}@sha256:{}", manifest.name, hex(&Sha256::digest(text.as_bytes())));
+        Ok(Self { dir: dir.to_owned(), manifest, version })
+    }
+
+    /// Reads the manifest and checks the hash of every file it names.
+    pub fn open(dir: &Path) -> Result<Self, PackError> {
+        let pack = Self::read(dir)?;
+        for (name, expected) in &pack.manifest.files {
             let file = dir.join(name);
             let bytes =
                 std::fs::read(&file).map_err(|source| PackError::Read { path: file.clone(), source })?;
@@ -170,8 +177,7 @@ impl Pack {
                 return Err(PackError::Hash { path: file, expected: expected.clone(), actual });
             }
         }
-        let version = format!("{}@sha256:{}", manifest.name, hex(&Sha256::digest(text.as_bytes())));
-        Ok(Self { dir: dir.to_owned(), manifest, version })
+        Ok(pack)
     }
 }
 

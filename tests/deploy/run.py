@@ -1,4 +1,7 @@
-"""Runs the checks of deploy/ and of the clients and ends with one line that scripts/test counts."""
+"""Runs the checks of a folder, by default those beside it, and ends with one line that scripts/test counts.
+
+run.py [NAME [FOLDER]]: only test_NAME*.py where NAME is not empty.
+"""
 
 import pathlib
 import sys
@@ -6,8 +9,9 @@ import unittest
 
 here = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(here))
-pattern = f"test_{sys.argv[1]}*.py" if len(sys.argv) > 1 else "test_*.py"
-suite = unittest.defaultTestLoader.discover(str(here), pattern=pattern, top_level_dir=str(here))
+pattern = f"test_{sys.argv[1]}*.py" if len(sys.argv) > 1 and sys.argv[1] else "test_*.py"
+folder = str(pathlib.Path(sys.argv[2]).resolve()) if len(sys.argv) > 2 else str(here)
+suite = unittest.defaultTestLoader.discover(folder, pattern=pattern, top_level_dir=folder)
 result = unittest.TextTestRunner(verbosity=2).run(suite)
 for test, reason in result.skipped:
     print(f"left out: {test}: {reason}", file=sys.stderr)

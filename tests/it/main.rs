@@ -24,6 +24,7 @@ mod import;
 mod intents;
 mod journeys;
 mod offline;
+mod pages;
 mod parity;
 mod past;
 mod policy;
