@@ -43,10 +43,9 @@ fn pages(command: &clap::Command, all: &mut Vec<(String, Vec<u8>)>) -> anyhow::R
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         pages(below, all)?;
     }
-    let source = source();
-    let man = Man::new(command.clone()).source(&source).manual("smista");
-    let mut page = Vec::new();
-    man.render_title(&mut page)?;
+    let man = Man::new(command.clone());
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    let mut page = title(name, 1).into_bytes();
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
@@ -107,7 +106,6 @@ fn verbatim<'a>(roff: &mut Roff, lines: impl Iterator<Item = &'a str>) {
 /// smista.toml(5): the annotated default file as it is.
 fn configuration() -> Vec<u8> {
     let mut roff = Roff::default();
-    roff.control("TH", ["smista.toml", "5", "", &source(), "smista"]);
     roff.control("SH", ["NAME"]);
     roff.text([roman("smista.toml - configuration of smista")]);
     roff.control("SH", ["DESCRIPTION"]);
@@ -119,11 +117,14 @@ fn configuration() -> Vec<u8> {
     verbatim(&mut roff, config::DEFAULT.lines());
     roff.control("SH", ["SEE ALSO"]);
     roff.text([roman("smista(1)")]);
-    roff.render().into_bytes()
+    (title("smista.toml", 5) + &roff.render()).into_bytes()
 }
 
-fn source() -> String {
-    format!("smista {}", env!("CARGO_PKG_VERSION"))
+/// The first line of a page. The day is that of the commit, where it is known; `roff` would leave an empty one out.
+fn title(name: &str, section: u8) -> String {
+    let day = env!("SMISTA_BUILD_COMMIT").split_once(" of ").map_or("", |(_, day)| day);
+    let day = day.split(',').next().unwrap_or_default();
+    format!(".TH {name} {section} \"{day}\" \"smista {}\" smista\n", env!("CARGO_PKG_VERSION"))
 }
 
 #[cfg(test)]

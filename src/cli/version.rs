@@ -60,7 +60,8 @@ fn here(global: &Global) -> Vec<(&'static str, String)> {
 }
 
 fn pack(config: &Config) -> String {
-    let folder = config.engine.pack.display();
+    let folder = config.engine.pack.canonicalize().unwrap_or_else(|_| config.engine.pack.clone());
+    let folder = folder.display();
     match (config.engine.kind, Pack::read(&config.engine.pack)) {
         (EngineKind::Scripted, _) => "none needed, the engine is the scripted one".to_owned(),
         (EngineKind::Torch, Ok(pack)) => format!("{} in {folder}", pack.version),

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use clap::CommandFactory as _;
+use smista::cli::Cli;
+
 fn smista(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_smista"));
     for (name, _) in std::env::vars_os() {
@@ -21,19 +24,17 @@ fn said(folder: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The commands below one, as its help lists them, with all below those.
-fn commands(folder: &Path, above: &[&str]) -> Vec<Vec<String>> {
-    let help = said(folder, &[above, &["--help"]].concat());
-    let Some((_, listed)) = help.split_once("Commands:\n") else { return Vec::new() };
-    let mut all = Vec::new();
-    for line in listed.lines().take_while(|line| !line.is_empty()) {
-        let name = line.strip_prefix("  ").and_then(|line| line.split(' ').next()).unwrap_or_default();
-        if !name.is_empty() && name != "help" {
-            let below: Vec<&str> = above.iter().copied().chain([name]).collect();
-            all.push(below.iter().map(ToString::to_string).collect());
-            all.extend(commands(folder, &below));
+/// The words of every command.
+fn commands() -> Vec<Vec<String>> {
+    fn below(command: &clap::Command, words: &[String], all: &mut Vec<Vec<String>>) {
+        for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let words = [words, &[command.get_name().to_owned()]].concat();
+            all.push(words.clone());
+            below(command, &words, all);
         }
     }
+    let mut all = Vec::new();
+    below(&Cli::command(), &[], &mut all);
     all
 }
 
@@ -69,7 +70,7 @@ fn version_says_what_was_built_and_which_model_would_be_loaded() {
 #[test]
 fn completions_know_every_command_and_bash_reads_them() {
     let dir = tempfile::tempdir().unwrap();
-    let all = commands(dir.path(), &[]);
+    let all = commands();
     assert!(all.len() > 30, "{all:?}");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = said(dir.path(), &["completions", shell]);
@@ -108,7 +109,7 @@ fn there_is_a_manual_page_for_every_command_and_all_can_be_read() {
         .map(|file| file.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     let wanted: BTreeSet<String> = std::iter::once("smista.1".to_owned())
-        .chain(commands(dir.path(), &[]).iter().map(|words| format!("smista-{}.1", words.join("-"))))
+        .chain(commands().iter().map(|words| format!("smista-{}.1", words.join("-"))))
         .collect();
     assert_eq!(there, wanted);
 
@@ -127,10 +128,9 @@ fn there_is_a_manual_page_for_every_command_and_all_can_be_read() {
         .chain([dir.path().join("pages/man5/smista.toml.5")])
         .collect();
     let mut read = false;
-    for (program, args) in [
-        ("groff", &["-man", "-Tutf8", "-Kutf8", "-ww", "-z"] as &[&str]),
-        ("mandoc", &["-Tlint", "-Wwarning"]),
-    ] {
+    for (program, args) in
+        [("groff", &["-man", "-Tutf8", "-Kutf8", "-ww", "-z"] as &[&str]), ("mandoc", &["-Tlint", "-Werror"])]
+    {
         for page in &pages {
             let Ok(output) = Command::new(program).args(args).arg(page).output() else { break };
             read = true;

