@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::store::Destination;
+use crate::telemetry::trace::Remote;
 
 /// A message as the broker delivered it. It leaves only through [`Delivery::settle`]; dropped unsettled it goes back to
 /// the queue and counts as a delivery, so a drop is never success.
@@ -41,6 +42,8 @@ pub struct DeliveryMeta {
     pub redelivered: bool,
     /// When this process received it.
     pub received_at: DateTime<Utc>,
+    /// The trace that it is part of.
+    pub trace: Option<Remote>,
 }
 
 /// How a delivery leaves the worker.

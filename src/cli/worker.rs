@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::routing::PolicyHandle;
 use crate::store::{self, Store};
 use crate::telemetry::health::Part;
+use crate::telemetry::trace::Collector;
 use crate::telemetry::{Health, events, http};
 use crate::worker;
 use crate::worker::backoff::Backoff;
@@ -43,6 +44,8 @@ pub async fn run(_args: Args, config: Config) -> anyhow::Result<Outcome> {
         );
         http::serve(address, recorder, health.clone(), stop.clone()).await.context(hint)?;
     }
+    let collector = Collector::install(&config.telemetry)
+        .context(Hinted::new("traces cannot be sent", "correct telemetry.traces, or remove it"))?;
     // What only a person can mend is told before anything is waited for.
     setup::policy(&config)?;
     setup::identity_key(&config)?;
@@ -62,6 +65,9 @@ pub async fn run(_args: Args, config: Config) -> anyhow::Result<Outcome> {
     let context = setup::lanes(&config, pipeline, broker.publisher(), health);
     let settings = setup::worker_settings(&config)?;
     worker::run(Arc::new(broker), context, settings, stop).await?;
+    if let Some(collector) = collector {
+        collector.close().await;
+    }
     Ok(Outcome::Done)
 }
 

@@ -179,7 +179,7 @@ fn is_label_prefix(prefix: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte))
 }
 
-fn is_url(url: &str) -> bool {
+pub(super) fn is_url(url: &str) -> bool {
     let Ok(uri) = url.parse::<axum::http::Uri>() else { return false };
     matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
 }

@@ -421,6 +421,10 @@ pub struct Telemetry {
     pub log_filter: String,
     /// Address of `/metrics`, `/health/live` and `/health/ready`; none to leave it out.
     pub listen: Option<String>,
+    /// Address of an OpenTelemetry collector that takes OTLP over HTTP; none for no traces.
+    pub traces: Option<String>,
+    /// Share of the messages whose producer sends no trace context that get a trace, 0 to 1.
+    pub traces_share: f64,
 }
 
 /// The supervisor's console.
@@ -567,6 +571,14 @@ impl Config {
         check(
             self.journey.time_zone.parse::<chrono_tz::Tz>().is_ok(),
             "journey.time_zone must be an IANA name, Europe/Rome for instance",
+        );
+        check(
+            self.telemetry.traces.as_deref().is_none_or(gateway::is_url),
+            "telemetry.traces must be the http:// or https:// address of an OpenTelemetry collector",
+        );
+        check(
+            (0.0..=1.0).contains(&self.telemetry.traces_share),
+            "telemetry.traces_share must lie between 0 and 1",
         );
         self.journey.spikes.check(&mut check);
         self.gateway.check(&mut check);

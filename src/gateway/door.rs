@@ -15,6 +15,7 @@ use crate::interaction::{self, Interaction, Mode, ParseContext, WireError};
 use crate::store::Destination;
 use crate::store::console::{ConsoleStore, Scope, TOKEN_PREFIX, digest};
 use crate::telemetry::events;
+use crate::telemetry::trace::{Remote, TRACEPARENT, TRACESTATE};
 
 /// The store is asked for a token again after so long: a revoked one works no longer.
 const KNOWN_FOR: Duration = Duration::from_secs(15);
@@ -104,13 +105,13 @@ impl Door {
     }
 
     /// Returns once an input queue has it.
-    pub async fn publish(&self, checked: Checked) -> Result<(), Problem> {
+    pub async fn publish(&self, checked: Checked, trace: Option<&Remote>) -> Result<(), Problem> {
         let sent = self.publisher.publish(Outgoing {
             destination: Destination::Interactions,
             routing_key: checked.key,
             message_id: checked.message_id,
             body: checked.body,
-            headers: Vec::new(),
+            headers: trace.map(Remote::headers).unwrap_or_default(),
         });
         let answer = sent.await;
         let outcome = if answer.is_ok() { "accepted" } else { "unavailable" };
@@ -142,6 +143,12 @@ fn with_id(body: &[u8], id: &str) -> Vec<u8> {
     let comma = if rest.trim_ascii_start().starts_with(b"}") { "" } else { "," };
     let id = serde_json::Value::from(id);
     [format!("{{\"message_id\":{id}{comma}").as_bytes(), rest].concat()
+}
+
+/// The trace that a request is part of.
+pub(super) fn trace(headers: &HeaderMap) -> Option<Remote> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Remote::of(text(TRACEPARENT), text(TRACESTATE))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

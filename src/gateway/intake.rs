@@ -15,10 +15,11 @@ use futures::stream;
 use serde_json::json;
 
 use super::chatwoot::Incoming;
-use super::door::{Checked, Door};
+use super::door::{Checked, Door, trace};
 use super::problem::Problem;
 use crate::interaction::MAX_BYTES;
 use crate::telemetry::events;
+use crate::telemetry::trace::Remote;
 
 /// Where interactions are sent to.
 pub(super) const PATH: &str = "/v1/interactions";
@@ -66,12 +67,12 @@ async fn interactions(
     let lines = many(&parts.headers)?;
     let body = read(body).await?;
     if lines {
-        return batch(&door, &body).await;
+        return batch(&door, &body, trace(&parts.headers).as_ref()).await;
     }
     let id = parts.headers.get("idempotency-key").and_then(|id| id.to_str().ok());
     let checked = Door::check(&body, id).inspect_err(|_| refused(1))?;
     let answer = accepted(&checked);
-    door.publish(checked).await?;
+    door.publish(checked, trace(&parts.headers).as_ref()).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(answer)).into_response())
 }
 
@@ -98,7 +99,7 @@ pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
 }
 
 /// What is good in it is published, each customer's in order; what is not is told by line.
-async fn batch(door: &Door, body: &[u8]) -> Result<Response, Problem> {
+async fn batch(door: &Door, body: &[u8], trace: Option<&Remote>) -> Result<Response, Problem> {
     let lines: Vec<(usize, &[u8])> = body
         .split(|byte| *byte == b'\n')
         .enumerate()
@@ -124,8 +125,9 @@ async fn batch(door: &Door, body: &[u8]) -> Result<Response, Problem> {
     for (at, checked) in good {
         customers.entry(checked.key().to_owned()).or_default().push((at, checked));
     }
-    let mut publishing =
-        stream::iter(customers.into_values()).map(|lines| in_order(door, lines)).buffer_unordered(AT_ONCE);
+    let mut publishing = stream::iter(customers.into_values())
+        .map(|lines| in_order(door, lines, trace))
+        .buffer_unordered(AT_ONCE);
     let (mut confirmed, mut open, mut why) = (0, Vec::new(), None);
     while let Some((taken, left)) = publishing.next().await {
         confirmed += taken;
@@ -149,11 +151,15 @@ async fn batch(door: &Door, body: &[u8]) -> Result<Response, Problem> {
 }
 
 /// One customer's, each behind the one before it: how many are confirmed, and where it ended, why and what is left.
-async fn in_order(door: &Door, lines: Vec<(usize, Checked)>) -> (usize, Option<(Problem, Vec<usize>)>) {
+async fn in_order(
+    door: &Door,
+    lines: Vec<(usize, Checked)>,
+    trace: Option<&Remote>,
+) -> (usize, Option<(Problem, Vec<usize>)>) {
     let mut confirmed = 0;
     let mut lines = lines.into_iter();
     while let Some((at, checked)) = lines.next() {
-        if let Err(problem) = door.publish(checked).await {
+        if let Err(problem) = door.publish(checked, trace).await {
             let left = std::iter::once(at).chain(lines.map(|(at, _)| at)).collect();
             return (confirmed, Some((problem, left)));
         }
@@ -193,7 +199,7 @@ async fn from_chatwoot(
             serde_json::to_vec(&wire).map_err(|_| Problem::value("unreadable", "it cannot be written"))?;
         let checked = Door::check(&wire, None).inspect_err(|_| refused(1))?;
         ids.push(checked.message_id.clone());
-        shared.door.publish(checked).await?;
+        shared.door.publish(checked, trace(headers).as_ref()).await?;
     }
     let answer = json!({ "status": "accepted", "message_ids": ids, "left_out": left_out });
     Ok((StatusCode::ACCEPTED, axum::Json(answer)).into_response())

@@ -10,6 +10,7 @@ use super::sign::Secret;
 use super::{GatewayError, client};
 use crate::broker::amqp::tap::Letter;
 use crate::config;
+use crate::telemetry::trace::Remote;
 
 /// An address that is told.
 pub(super) struct Webhook {
@@ -51,7 +52,7 @@ impl Target for Webhook {
         let body = serde_json::to_vec(&envelope).map_err(|_| Failure::unreadable("it cannot be written"))?;
         let id = letter.meta.message_id.as_deref().unwrap_or_default();
         let now = Utc::now().timestamp();
-        let request = self
+        let mut request = self
             .http
             .post(&self.url)
             .header("content-type", "application/json")
@@ -59,6 +60,9 @@ impl Target for Webhook {
             .header("webhook-timestamp", now)
             .header("webhook-signature", self.secret.sign(id, now, &body))
             .body(body);
+        for (name, value) in letter.meta.trace.iter().flat_map(Remote::headers) {
+            request = request.header(name, value);
+        }
         Failure::unless_taken(request.send().await).map(|_| ())
     }
 }

@@ -309,6 +309,8 @@ pub struct Decided<'a> {
     pub duplicate: bool,
     /// From receipt to settlement.
     pub took: Duration,
+    /// Of the trace it is part of; empty for none.
+    pub trace_id: &'a str,
 }
 
 impl Decided<'_> {
@@ -326,6 +328,7 @@ impl Decided<'_> {
             decision_id = self.decision_id,
             priority = self.priority,
             duplicate = self.duplicate,
+            trace_id = self.trace_id,
             "message decided"
         );
     }

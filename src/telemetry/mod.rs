@@ -5,6 +5,7 @@ pub mod events;
 pub mod health;
 pub mod http;
 pub mod logging;
+pub mod trace;
 
 pub use events::Metric;
 pub use health::Health;

@@ -21,6 +21,7 @@ use crate::nlp::Understanding;
 use crate::store::OutboxMessage;
 use crate::telemetry::events;
 use crate::telemetry::health::{Health, Part};
+use crate::telemetry::trace::Trace;
 
 /// A call on the store that takes longer may be waiting for a database that is away.
 const LONG_CALL: Duration = Duration::from_secs(2);
@@ -85,21 +86,25 @@ impl LaneContext {
             Err(_) => parked::id_of(meta.message_id.as_deref(), &body),
         };
         failpoint::pass("receive", &id).await;
+        let trace = Trace::consume(&meta.queue, &id, meta.trace.as_ref());
         let outcome = match parsed {
-            Ok(interaction) => self.guarded(&interaction, meta.earlier_deliveries).await,
+            Ok(interaction) => self.guarded(&interaction, meta.earlier_deliveries, &trace).await,
             Err(refusal) => Outcome::Refused(refusal),
         };
         match outcome {
-            Outcome::Published(decided) => self.acknowledge(&id, settler, &decided, received).await,
-            Outcome::Refused(refusal) => self.park(&id, &meta, &body, settler, &refusal).await,
+            Outcome::Published(decided) => self.acknowledge(&id, settler, &decided, received, &trace).await,
+            Outcome::Refused(refusal) => {
+                trace.failed(refusal.class);
+                self.park(&id, &meta, &body, settler, &refusal, &trace).await
+            }
             Outcome::Erased => self.let_go(&id, settler).await,
             Outcome::Abandoned => Left::GivenBack,
         }
     }
 
     /// A panic in a stage is the message's fault until shown otherwise: it is parked, its neighbours go on.
-    async fn guarded(&self, interaction: &Interaction, earlier: u32) -> Outcome {
-        let stages = std::panic::AssertUnwindSafe(self.decide_and_publish(interaction, earlier));
+    async fn guarded(&self, interaction: &Interaction, earlier: u32, trace: &Trace) -> Outcome {
+        let stages = std::panic::AssertUnwindSafe(self.decide_and_publish(interaction, earlier, trace));
         stages.catch_unwind().await.unwrap_or_else(|_| {
             Outcome::Refused(Refusal {
                 class: "internal_error",
@@ -108,19 +113,25 @@ impl LaneContext {
         })
     }
 
-    async fn decide_and_publish(&self, interaction: &Interaction, earlier: u32) -> Outcome {
-        let decided = match self.decide(interaction, earlier).await {
+    async fn decide_and_publish(&self, interaction: &Interaction, earlier: u32, trace: &Trace) -> Outcome {
+        let decided = match self.decide(interaction, earlier, trace).await {
             Ok(decided) => decided,
             Err(stop) => return stop,
         };
-        if self.publish_all(&interaction.message_id, &decided.outbox).await {
+        let _stage = trace.stage("publish");
+        if self.publish_all(&interaction.message_id, &decided.outbox, &trace.headers()).await {
             Outcome::Published(Box::new(decided))
         } else {
             Outcome::Abandoned
         }
     }
 
-    async fn decide(&self, interaction: &Interaction, earlier: u32) -> Result<Decided, Outcome> {
+    async fn decide(
+        &self,
+        interaction: &Interaction,
+        earlier: u32,
+        trace: &Trace,
+    ) -> Result<Decided, Outcome> {
         let mut backoff = Backoff::new(self.retry_backoff);
         loop {
             match self.watched("inbox", self.pipeline.decided_before(interaction)).await {
@@ -134,7 +145,10 @@ impl LaneContext {
                 Err(error) => self.after_failure("inbox", interaction, error, &mut backoff, false).await?,
             }
         }
+        let stage = trace.stage("analyse");
         let understanding = self.analyse(interaction, earlier).await?;
+        drop(stage);
+        let _stage = trace.stage("commit");
         let mut backoff = Backoff::new(self.retry_backoff);
         loop {
             let commit = self.pipeline.fold_and_commit(interaction, &understanding, Utc::now());
@@ -239,9 +253,15 @@ impl LaneContext {
     }
 
     /// Publishes in order and marks what was confirmed. `false` when shutdown came first.
-    async fn publish_all(&self, message_id: &str, outbox: &[OutboxMessage]) -> bool {
+    async fn publish_all(
+        &self,
+        message_id: &str,
+        outbox: &[OutboxMessage],
+        headers: &[(String, String)],
+    ) -> bool {
         for message in outbox {
-            if !self.publish(message_id, outgoing(message)).await {
+            let message = Outgoing { headers: headers.to_vec(), ..outgoing(message) };
+            if !self.publish(message_id, message).await {
                 return false;
             }
         }
@@ -299,7 +319,11 @@ impl LaneContext {
         settler: Box<dyn Settle>,
         decided: &Decided,
         received: Instant,
+        trace: &Trace,
     ) -> Left {
+        let decision_id = decided.decision.decision_id.to_string();
+        let priority = decided.decision.priority.level.as_str();
+        trace.decided(&decision_id, priority, decided.duplicate);
         failpoint::pass("mark", id).await;
         if let Err(error) = settler.settle(Settlement::Ack).await {
             events::AckLost { message_id: id, error: &error.to_string() }.emit();
@@ -308,11 +332,12 @@ impl LaneContext {
         failpoint::pass("ack", id).await;
         events::Decided {
             message_id: id,
-            decision_id: &decided.decision.decision_id.to_string(),
+            decision_id: &decision_id,
             channel: decided.decision.channel.as_str(),
-            priority: decided.decision.priority.level.as_str(),
+            priority,
             duplicate: decided.duplicate,
             took: received.elapsed(),
+            trace_id: &trace.id(),
         }
         .emit();
         if decided.duplicate { Left::Duplicate } else { Left::Decided }
@@ -336,8 +361,10 @@ impl LaneContext {
         body: &[u8],
         settler: Box<dyn Settle>,
         refusal: &Refusal,
+        trace: &Trace,
     ) -> Left {
-        let message = parking::outgoing(meta, body, refusal);
+        let mut message = parking::outgoing(meta, body, refusal);
+        message.headers.extend(trace.headers());
         if !self.publish(id, message).await {
             return Left::GivenBack;
         }

@@ -43,6 +43,7 @@ mod simulation;
 mod spikes;
 mod store;
 mod tls;
+mod traces;
 #[cfg(feature = "torch")]
 mod training;
 mod worker;

@@ -23,6 +23,7 @@ use super::state::{Backoff, Board, Side};
 use super::{declare, farewell, raised};
 use crate::broker::topology::Topology;
 use crate::broker::{BrokerState, Consumer, Delivery, DeliveryMeta, Settle, SettleError, Settlement, Shards};
+use crate::telemetry::trace::{Remote, TRACEPARENT, TRACESTATE};
 
 /// Longest wait until an ack or nack is written.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -149,6 +150,7 @@ fn hand_out(arrived: Arrived, counted: [OutstandingOne; 2], stop: watch::Receive
         earlier_deliveries: delivery.properties.headers().as_ref().map_or(0, earlier_deliveries),
         redelivered: delivery.redelivered,
         received_at: at,
+        trace: delivery.properties.headers().as_ref().and_then(trace),
     };
     let settler = AmqpSettle {
         acker: delivery.acker,
@@ -163,6 +165,16 @@ fn hand_out(arrived: Arrived, counted: [OutstandingOne; 2], stop: watch::Receive
 /// Deliveries before this one, as the queue counts them in the headers; none where it does not say.
 pub fn earlier_deliveries(headers: &FieldTable) -> u32 {
     headers.inner().get("x-delivery-count").and_then(number).unwrap_or(0)
+}
+
+/// The trace context in the headers.
+pub(super) fn trace(headers: &FieldTable) -> Option<Remote> {
+    let text = |name: &str| match headers.inner().get(name)? {
+        AMQPValue::LongString(text) => Some(text.to_string()),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        _ => None,
+    };
+    Remote::of(text(TRACEPARENT), text(TRACESTATE))
 }
 
 /// Any whole number that fits.

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::connect::{Address, reply, short};
-use super::consumer::{Outstanding, OutstandingOne, earlier_deliveries};
+use super::consumer::{Outstanding, OutstandingOne, earlier_deliveries, trace};
 use super::farewell;
 use super::state::Backoff;
 use crate::broker::topology::hook_queue;
@@ -172,6 +172,7 @@ impl Tap {
                 earlier_deliveries: properties.headers().as_ref().map_or(0, earlier_deliveries),
                 redelivered: delivery.redelivered,
                 received_at: Utc::now(),
+                trace: properties.headers().as_ref().and_then(trace),
             },
             published_at,
             body: delivery.data,

@@ -271,6 +271,7 @@ impl Consumer for EmbeddedConsumer {
             earlier_deliveries: message.earlier_deliveries,
             redelivered: message.earlier_deliveries > 0,
             received_at: Utc::now(),
+            trace: None,
         };
         Some(Delivery::new(message.body, meta, Box::new(handle)))
     }

@@ -161,6 +161,7 @@ impl Consumer for Taking {
             earlier_deliveries: held.deliveries,
             redelivered: held.deliveries > 0,
             received_at: chrono::Utc::now(),
+            trace: None,
         };
         let settler = Settling {
             process: Arc::clone(&self.process),
