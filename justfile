@@ -29,4 +29,4 @@ package:
 
 # build the container image
 image:
-    docker build -t smista .
+    docker build -t smista --build-arg SMISTA_COMMIT="$(git log -1 --format='%h of %as')" .
