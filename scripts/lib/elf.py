@@ -1,9 +1,14 @@
-"""Sets the run-time search path of a 64-bit ELF file where it stands: runpath.py FILE PATH. The new one may not be longer."""
+"""Changes where a 64-bit ELF file looks for its libraries, in place: elf.py FILE PATH [LIBRARY].
+
+PATH becomes its run-time search path and may not be longer than the one before. LIBRARY, which the file may ask for and takes no
+symbol from, is not asked for any more.
+"""
 
 import struct
 import sys
 
-RPATH, RUNPATH, STRTAB, LOAD, DYNAMIC = 15, 29, 5, 1, 2
+NEEDED, STRTAB, RPATH, RUNPATH = 1, 5, 15, 29
+LOAD, DYNAMIC = 1, 2
 
 
 def segments(image):
@@ -15,7 +20,7 @@ def segments(image):
         yield kind, place, address, length
 
 
-def main(file, new):
+def main(file, new, unneeded=None):
     with open(file, "r+b") as handle:
         image = handle.read()
         if image[:6] != b"\x7fELF\x02\x01":
@@ -27,6 +32,12 @@ def main(file, new):
         entries = list(struct.iter_unpack("<QQ", image[dynamic[1] : dynamic[1] + dynamic[3]]))
         address = next(value for tag, value in entries if tag == STRTAB)
         strings = next(p + address - a for kind, p, a, n in parts if kind == LOAD and a <= address < a + n)
+        text = lambda offset: image[strings + offset : image.index(b"\0", strings + offset)].decode()
+        kept = [entry for entry in entries if not (entry[0] == NEEDED and text(entry[1]) == unneeded)]
+        # The list keeps its length: it ends with entries of zeros.
+        kept += [(0, 0)] * (len(entries) - len(kept))
+        handle.seek(dynamic[1])
+        handle.write(b"".join(struct.pack("<QQ", *entry) for entry in kept))
         for tag, offset in entries:
             if tag in (RPATH, RUNPATH):
                 start = strings + offset
