@@ -204,7 +204,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(args, ready(false)?).await,
         Command::Analyze(args) => analyze::run(args, ready(false)?).await,
         Command::Import(args) => import::run(args, ready(false)?).await,
-        Command::Worker(args) => worker::run(args, ready(true)?).await,
+        Command::Worker(args) => worker::run(args, ready(true)?, global.config_file()).await,
         Command::Console(args) => console::run(args, ready(true)?).await,
         Command::Gateway(args) => gateway::run(args, ready(true)?).await,
         Command::Parked(args) => parked::run(args, ready(false)?).await,

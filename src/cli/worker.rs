@@ -1,5 +1,6 @@
 //! `smista worker`: the service. Broker, store, engine and policy by configuration; then [`worker::run`] until a signal.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::routing::PolicyHandle;
 use crate::store::{self, Store};
 use crate::telemetry::health::Part;
 use crate::telemetry::trace::Collector;
-use crate::telemetry::{Health, events, http};
+use crate::telemetry::{Health, events, http, logging};
 use crate::worker;
 use crate::worker::backoff::Backoff;
 
@@ -23,8 +24,8 @@ use crate::worker::backoff::Backoff;
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     long_about = "Decide what arrives on RabbitMQ until stopped.\n\n\
-        SIGTERM and SIGINT finish what is under way and end with exit code 0; SIGHUP reads the policy again (a bad one is \
-        refused, the running one stays). The topology must be there: `smista topology apply`.",
+        SIGTERM and SIGINT finish what is under way and end with exit code 0; SIGHUP reads the policy and \
+        telemetry.log_filter again (a bad one is refused, the running one stays); everything else needs a restart. The topology must be there: `smista topology apply`.",
     after_help = "Examples:\n  \
         smista --config /etc/smista/smista.toml worker\n  \
         SMISTA_BROKER__URL=amqp://user:secret@rabbit/%2f SMISTA_STORE__URL=sqlite:/var/lib/smista/smista.db smista worker"
@@ -32,7 +33,7 @@ use crate::worker::backoff::Backoff;
 pub struct Args {}
 
 /// Works until a signal.
-pub async fn run(_args: Args, config: Config) -> anyhow::Result<Outcome> {
+pub async fn run(_args: Args, config: Config, file: Option<PathBuf>) -> anyhow::Result<Outcome> {
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let health = Health::default();
@@ -52,7 +53,7 @@ pub async fn run(_args: Args, config: Config) -> anyhow::Result<Outcome> {
     let Some(store) = store_when_there(&config, &health, &stop).await? else { return Ok(Outcome::Done) };
     let pipeline = setup::pipeline(&config, store).await?;
     health.set(Part::Engine, true, "loaded");
-    reload_on_hangup(&config, Arc::clone(pipeline.policy()))?;
+    reload_on_hangup(&config, file, Arc::clone(pipeline.policy()))?;
     events::WorkerStarted {
         model: pipeline.model_version(),
         policy: &pipeline.policy().current().id(),
@@ -117,12 +118,13 @@ pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the policy file again at every SIGHUP.
-fn reload_on_hangup(config: &Config, policy: Arc<PolicyHandle>) -> anyhow::Result<()> {
+/// Reads the policy file and the filter of the log again at every SIGHUP.
+fn reload_on_hangup(config: &Config, file: Option<PathBuf>, policy: Arc<PolicyHandle>) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;
     let path = config.policy.path.clone();
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
+            refilter(file.as_deref());
             let Some(path) = &path else { continue };
             let reloaded = match tokio::fs::read_to_string(path).await {
                 Ok(text) => {
@@ -140,4 +142,16 @@ fn reload_on_hangup(config: &Config, policy: Arc<PolicyHandle>) -> anyhow::Resul
         }
     });
     Ok(())
+}
+
+/// The log takes the filter that the configuration file names now.
+fn refilter(file: Option<&Path>) {
+    let filtered = Config::load(file).map_err(|error| error.to_string()).and_then(|config| {
+        logging::refilter(&config.telemetry).map_err(|error| error.to_string())?;
+        Ok(config.telemetry.log_filter)
+    });
+    match filtered {
+        Ok(filter) => events::LogFilter { filter: &filter, refused: None }.emit(),
+        Err(error) => events::LogFilter { filter: "", refused: Some(&error) }.emit(),
+    }
 }

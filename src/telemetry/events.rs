@@ -410,3 +410,21 @@ impl PolicyReload<'_> {
         }
     }
 }
+
+/// The log has another filter, or a bad one was refused.
+pub struct LogFilter<'a> {
+    /// The filter of the configuration now.
+    pub filter: &'a str,
+    /// Why it is not taken.
+    pub refused: Option<&'a str>,
+}
+
+impl LogFilter<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        match self.refused {
+            None => info!(filter = self.filter, "log filter read again"),
+            Some(reason) => error!(reason, "log filter refused, the former one stays"),
+        }
+    }
+}

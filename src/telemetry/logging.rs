@@ -1,5 +1,7 @@
 //! Sets the log up once, from the configuration.
 
+use std::sync::OnceLock;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -14,15 +16,22 @@ pub enum LoggingError {
     /// Something else in the process has set a subscriber already.
     #[error("logging is set up already: {0}")]
     Twice(String),
+    /// The log that runs does not take another filter.
+    #[error("the filter cannot be changed: {0}")]
+    Fixed(String),
 }
+
+type Change = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
+/// Gives the log of this process another filter.
+static CHANGE: OnceLock<Change> = OnceLock::new();
 
 /// Whether the filter parses.
 pub fn check(filter: &str) -> Result<(), LoggingError> {
     EnvFilter::try_new(filter).map(drop).map_err(|error| LoggingError::Filter(error.to_string()))
 }
 
-/// Installs the log on stderr for the whole process. `RUST_LOG` wins over the configured filter.
-pub fn init(settings: &Telemetry, colours: bool) -> Result<(), LoggingError> {
+fn filter(settings: &Telemetry) -> Result<EnvFilter, LoggingError> {
     let mut filter = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.is_empty() => filter,
         _ => settings.log_filter.clone(),
@@ -32,15 +41,38 @@ pub fn init(settings: &Telemetry, colours: bool) -> Result<(), LoggingError> {
     if !filter.contains("lapin") {
         filter.push_str(",lapin=off");
     }
-    let filter = EnvFilter::try_new(&filter).map_err(|error| LoggingError::Filter(error.to_string()))?;
+    EnvFilter::try_new(&filter).map_err(|error| LoggingError::Filter(error.to_string()))
+}
+
+/// Gives the log the filter that is configured now. `RUST_LOG` wins over it still.
+pub fn refilter(settings: &Telemetry) -> Result<(), LoggingError> {
+    let change = CHANGE.get().ok_or_else(|| LoggingError::Fixed("there is no log".to_owned()))?;
+    change(filter(settings)?).map_err(LoggingError::Fixed)
+}
+
+/// Installs the log on stderr for the whole process. `RUST_LOG` wins over the configured filter.
+pub fn init(settings: &Telemetry, colours: bool) -> Result<(), LoggingError> {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(settings)?)
         .with_writer(std::io::stderr)
         .with_span_events(FmtSpan::NONE)
         .with_ansi(colours);
-    match settings.log_format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Pretty => builder.compact().try_init(),
-    }
-    .map_err(|error| LoggingError::Twice(error.to_string()))
+    let (change, installed): (Change, _) = match settings.log_format {
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            let change = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+            (Box::new(change), builder.try_init())
+        }
+        LogFormat::Pretty => {
+            let builder = builder.compact().with_filter_reloading();
+            let handle = builder.reload_handle();
+            let change = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+            (Box::new(change), builder.try_init())
+        }
+    };
+    installed.map_err(|error| LoggingError::Twice(error.to_string()))?;
+    // Only who installed the log comes here: nobody has set it before.
+    let _ = CHANGE.set(change);
+    Ok(())
 }

@@ -23,6 +23,7 @@ mod giving;
 mod import;
 mod intents;
 mod journeys;
+mod live;
 mod offline;
 mod pages;
 mod parity;
