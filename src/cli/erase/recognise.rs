@@ -59,6 +59,7 @@ impl Recogniser<'_> {
                     // What somebody says may name others; every other field is about whose it is.
                     || (!matches!(field, "text" | "html") && self.addressed_in(text))
                     || (field == "mime" && self.named_in_mail(text))
+                    || self.is_theirs_inside(text)
             }
             Value::Null | Value::Bool(_) => false,
         }
@@ -70,6 +71,15 @@ impl Recogniser<'_> {
 
     fn is_theirs(&self, identity: &str) -> bool {
         hash_identity(identity, self.secret).is_some_and(|hash| self.is_marked(&[Kind::Identity], &hash))
+    }
+
+    /// A text that is JSON itself, as of a producer that encodes twice.
+    fn is_theirs_inside(&self, text: &str) -> bool {
+        let text = text.trim_start();
+        (text.starts_with(['{', '[']) && text.len() <= MAX_BYTES)
+            .then(|| serde_json::from_str::<Value>(text).ok())
+            .flatten()
+            .is_some_and(|value| self.knows_value("", &value))
     }
 
     fn named_in_mail(&self, mime: &str) -> bool {
@@ -104,7 +114,31 @@ fn texts_of(body: &[u8]) -> Vec<String> {
         };
         texts.extend([wide(u16::from_le_bytes), wide(u16::from_be_bytes)]);
     }
+    let unescaped: Vec<String> =
+        texts.iter().filter(|text| text.contains("\\u")).map(|text| unescaped(text)).collect();
+    texts.extend(unescaped);
     texts
+}
+
+/// With JSON's `\u00fc` as the letter it stands for; what is none stays as it is.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split("\\u");
+    let mut units: Vec<u16> = parts.next().unwrap_or_default().encode_utf16().collect();
+    for part in parts {
+        let code = part.get(..4).and_then(|code| u16::from_str_radix(code, 16).ok());
+        let rest = match code {
+            Some(unit) => {
+                units.push(unit);
+                part.get(4..).unwrap_or_default()
+            }
+            None => {
+                units.extend("\\u".encode_utf16());
+                part
+            }
+        };
+        units.extend(rest.encode_utf16());
+    }
+    String::from_utf16_lossy(&units)
 }
 
 /// Whether the word stands in the text with no letter or digit right before or after it.
@@ -164,6 +198,10 @@ mod tests {
             check("x", body.as_bytes(), true);
         }
         check("x", format!(r#"{{"mime":"{mail}"}}"#).as_bytes(), true);
+        let twice = serde_json::Value::from(r#"{"customer_id":"c-7","text":"hi"}"#).to_string();
+        check("x", twice.as_bytes(), true);
+        check("x", br#"{"customer_id":"c\u002d7","text":"cut"#, true);
+        check("x", br#"{"customer_id":"c\u002d8","text":"cut \ud83d \uzzzz"#, false);
         check("x", br#"{"attributes":{"email":"anna@example.org"}}"#, true);
         check("x", br#"{"subject":"Re: your mail to Anna@example.org"}"#, true);
         for broken in [r#"{"customer_id":"c-7","#, "from anna@example.org"] {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::scan::{Found, Kind, after, before, lead, luhn, pattern};
+use super::scan::{Found, Kind, after, before, each, lead, luhn, pattern};
 
 /// Digits of several cards run together.
 const MOST_TOGETHER: usize = 64;
@@ -15,12 +15,18 @@ const MAX_DIGITS: usize = 19;
 const MAX_GAP: usize = 6;
 const SEPARATORS: &[char] = &[
     ' ', '-', '.', '/', '_', ',', '\n', '\u{2013}', '\u{2014}', '·', '*', ':', '|', '(', ')', '•', '+', '=',
-    '~', '→', ';', '"', '\'', '‧', '∙', '<', '>', '\\', '#',
+    '~', '→', ';', '"', '\'', '‧', '∙', '<', '>', '\\', '#', '…', '&', '!', '?', '%',
 ];
 
 static CUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(
         r"(?i)\b(?:carta|card|visa|mastercard|amex|american express|maestro|bancomat|postepay|pan)\b[^\d\n]{0,30}$",
+    )
+});
+/// What is said between the parts of a number read aloud.
+static FILLER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\d[ ,;.…\-]{1,3}(?:(?:and|then|next|uh|uhm|um|er|finally|e|ed|poi|dopo|quindi|infine|ehm|eh|comma|virgola)[ ,;.…\-]{1,3}){1,3}\d",
     )
 });
 static NOT_CARD: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -39,8 +45,17 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     let mut run: Vec<Group> = Vec::new();
     let mut gap = 0;
     let mut in_digits = false;
+    let mut filled = Vec::new();
+    each(FILLER.as_ref(), text, |start, end| {
+        filled.push(start + 1..end - 1);
+        Some(end - 1)
+    });
+    let mut filled = filled.into_iter().peekable();
     for (index, c) in text.char_indices() {
-        if c.is_ascii_digit() {
+        while filled.next_if(|range| range.end <= index).is_some() {}
+        if filled.peek().is_some_and(|range| range.contains(&index)) {
+            in_digits = false;
+        } else if c.is_ascii_digit() {
             match run.last_mut() {
                 Some(group) if in_digits => group.end = index + 1,
                 _ => run.push(Group { start: index, end: index + 1 }),

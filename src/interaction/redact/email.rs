@@ -174,6 +174,7 @@ fn domain(text: &str, start: usize, glued: bool) -> Option<usize> {
         .map(char::len_utf8)
         .sum();
     let domain = tail.get(..length)?.trim_end_matches(|c| is_dot(c) || c == '-' || c == '_');
+    let domain = if glued { unglued(domain) } else { domain };
     let labels: Vec<&str> = domain.split(is_dot).collect();
     let ending = labels.last().is_some_and(|last| {
         last.chars().count() >= 2 && (last.starts_with("xn--") || last.chars().all(char::is_alphabetic))
@@ -186,6 +187,18 @@ fn domain(text: &str, start: usize, glued: bool) -> Option<usize> {
         glued && labels.len() == 1 && domain.chars().count() >= 3 && domain.starts_with(char::is_alphabetic);
     // A broken ending (`gmail.c0m`, `gmail..com`, none at all) still names the provider.
     (dotted || numeric || bare || PROVIDERS.contains(&first.as_str())).then_some(start + domain.len())
+}
+
+/// Without what is stuck to an ending of two or more letters: `example.it-ok`, `example.it123`, `example.it_ok`.
+fn unglued(domain: &str) -> &str {
+    let Some((head, last)) = domain.rsplit_once(is_dot) else { return domain };
+    let letters: usize = last.chars().take_while(|c| c.is_alphabetic()).map(char::len_utf8).sum();
+    let stuck = last.get(letters..).unwrap_or_default();
+    if letters < 2 || stuck.is_empty() || last.starts_with("xn--") {
+        return domain;
+    }
+    let end = domain.len() - stuck.len();
+    if head.is_empty() { domain } else { domain.get(..end).unwrap_or(domain) }
 }
 
 #[cfg(test)]

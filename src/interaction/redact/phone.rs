@@ -30,7 +30,7 @@ static NATIONAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static CUED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b(?:tel|telefon\w*|telephone|phones?|mobile|cell|cellular[ei]|cellphone|fax|whatsapp|recapit[oi]",
-        r"|my number|(?:il )?mio numero|contact number|call me|call us|call back|ring me|text me|reach me|dial",
+        r"|my number|(?:il )?mio numero|contact number|call me|call us|call back|ring me|ring|text me|reach me|dial",
         r"|wa\.me|contatta(?:te)?mi|contattarmi|(?:ri)?chiama(?:te)?mi|(?:ri)?chiamarmi|mi (?:ri)?chiami(?:no)?)\b",
         r"[^\d\n+(]{0,25}\(?\d(?:[ .\-–/()]{0,3}\d){5,14}"
     ))
@@ -45,8 +45,13 @@ static ORDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"(?i)(?:\b(?:ordin[ei]|orders?|ord|ticket|fattur\w*|invoice|pratica|protocollo|tracking|spedizione|shipment",
         r"|parcel|pacco|rif|riferimento|ref|reference|case|contratt[oi]|contract|bollett\w*|codice|code|id|sku|ean",
         r"|barcode|serial\w*|seriale|matricola|imei|account|conto|pod|pdr|polizza|policy|booking|prenotazione",
-        r"|bigliett[oi]|n|nr|no|articolo|item|prodott[oi]|product|modello|model|transaction|transazione|cro|trn|meter",
-        r"|contatore|gift card|lotto|batch|iva|vat)\b|#|n°|№)[^\d\n]{0,18}$"
+        r"|bigliett[oi]|articolo|item|prodott[oi]|product|modello|model|transaction|transazione|cro|trn|meter",
+        r"|contatore|gift card|lotto|batch|iva|vat)\b|\b(?:nr|no)\.|#|n°|№)",
+        // Nothing but small words: with a name or a verb between them the number is a telephone's.
+        r"(?:[\s.:;,#=°№()\[\]/'’\x22*_\-–]|\b(?:n|nr|no|num|numero|numeri|number|numbers|id|code|codice|cod|is|was|are|è|e|era|sono|of|the|my",
+        r"|your|our|its|this|that|with|for|and|del|della|dello|di|il|lo|la|l|mio|mia|nostro|vostro|suo|con|per|questo|questa",
+        r"|ordin[ei]|orders?|tracking|pacco|parcel|spedizione|shipment|ref|reference|rif|riferimento|ticket|fattura|invoice",
+        r"|pratica|cliente|customer|account|contratto|contract|polizza|policy|serie|serial|gift|card)\b){0,16}$"
     ))
 });
 

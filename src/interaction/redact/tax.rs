@@ -20,6 +20,13 @@ static TAX_CUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(r"(?i)(?:codice fiscale|cod\.? ?fisc\w*\.?|\bc\.? ?f\.?|tax code|fiscal code)[^\n]{0,12}$")
 });
 
+/// Its name behind it.
+static TAX_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^[ ,:;()\-–]{1,3}(?:è |e' |is )?(?:il |la |the |my |mio |il mio )?(?:codice fiscale|cod\.? ?fisc|c\.? ?f\b|tax code|fiscal code)",
+    )
+});
+
 /// Eleven digits with IT before them.
 static VAT_PREFIXED: LazyLock<Option<Regex>> =
     LazyLock::new(|| pattern(r"(?i)\bIT[ .\-]?\d(?:[ .\-]?\d){10}"));
@@ -49,7 +56,10 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
         let figures = code.iter().filter(|byte| byte.is_ascii_digit()).count();
         // Words apart can spell letters only; a code has figures, and more of them when it is written apart.
         let enough = if code.len() == span.len() { figures >= 1 } else { figures >= 3 };
-        let cued = || TAX_CUE.as_ref().is_some_and(|cue| cue.is_match(lead(text, start, 30)));
+        let named_behind =
+            || TAX_NAME.as_ref().is_some_and(|name| name.is_match(text.get(end..).unwrap_or_default()));
+        let cued =
+            || TAX_CUE.as_ref().is_some_and(|cue| cue.is_match(lead(text, start, 30))) || named_behind();
         // Glued to a word, its check letter has to be right.
         let glued = code.len() == span.len() && figures >= 5 && tax_code(&code);
         let is_code = enough && (glued || stands_alone(text, start, end) && (tax_code(&code) || cued()));

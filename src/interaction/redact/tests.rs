@@ -44,6 +44,12 @@ fn cards() {
     check("4111 → 1111 → 1111 → 1111", "[CARD]");
     check("numero carta 4111 1111 1111 1112", "numero carta [CARD]");
     check("four one one one, one one one one, one one one one, one one one one", "[CARD]");
+    // As calls have them.
+    check("it's 4111 and 1111 and then 1111, uh, 1111 ok", "it's [CARD] ok");
+    check("4111, poi 1111, poi 1111, infine 1111", "[CARD]");
+    check("4111 e poi 1111 e 1111 … 1111", "[CARD]");
+    check("4111 … 1111 … 1111 … 1111", "[CARD]");
+    check("4111&1111!1111?1111", "[CARD]");
     stays("order 1234567812345678 is late");
     stays("tracking 00340434161094042557");
     stays("EAN 8012345678901");
@@ -80,6 +86,9 @@ fn emails() {
     check("maria@gmail", "[EMAIL]");
     check("\"john doe\"@example.org", "[EMAIL]");
     check("perché.è@müller.example", "[EMAIL]");
+    check("giulia.verdi@example.it-ok", "[EMAIL]-ok");
+    check("giulia.verdi@example.it123 grazie", "[EMAIL]123 grazie");
+    check("ok_giulia.verdi@example.it_ok", "[EMAIL]_ok");
     stays("thanks @acme_support");
     stays("ciao @acme.it rispondete");
     stays("see you at acme.com");
@@ -124,6 +133,23 @@ fn phones() {
         "il mio cellulare è il [PHONE] oppure [PHONE]",
     );
     check("tre tre tre uno due tre quattro cinque sei sette", "[PHONE]");
+    // A word of orders somewhere before it makes nobody's number one.
+    for head in [
+        "No, ",
+        "no ",
+        "n. ",
+        "Booking for Smith, ",
+        "account holder Smith ",
+        "il corriere del pacco deve chiamare il ",
+        "pacco: contattare il ",
+        "spedizione avvisare ",
+        "ordine in ritardo ",
+        "prenotazione Rossi ",
+        "fattura a nome Rossi ",
+        "order late, ring ",
+    ] {
+        check(&format!("{head}347 881 2233 ok"), &format!("{head}[PHONE] ok"));
+    }
     check("tel.0612345678", "tel.[PHONE]");
     check("3331234567,3401234567", "[PHONE],[PHONE]");
     check("3331234567/3401234567", "[PHONE]/[PHONE]");
@@ -152,6 +178,11 @@ fn what_is_no_phone() {
         "tracking 1Z999AA10123456784",
         "ticket 555-234-5678",
         "pod IT001E12345678",
+        "il numero del mio ordine è il 3401234567",
+        "my order number is 07911123456",
+        "order no. 0612345678",
+        "ticket ref: 555-234-5678",
+        "codice del pacco 3331234567",
     ] {
         stays(text);
     }
@@ -162,6 +193,7 @@ fn state_numbers() {
     check("CF RSSMRA85T10A562S", "CF [TAX_CODE]");
     check("codice fiscale rss mra 85t10 a562s ok", "codice fiscale [TAX_CODE] ok");
     check("codice fiscale RSSMRA85T10A562X", "codice fiscale [TAX_CODE]");
+    check("RSSMRA85T10A562X, il mio codice fiscale", "[TAX_CODE], il mio codice fiscale");
     check("IT00743110157", "[VAT]");
     check("partita IVA 00743110157", "partita IVA [VAT]");
     check("P.IVA: 007 431 101 57", "P.IVA: [VAT]");
