@@ -94,6 +94,30 @@ async fn parked_messages_are_listed_replayed_and_discarded() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_at_parked_messages_while_another_does_waits_and_misses_none() {
+    on_stage(1, async |stage| {
+        let broker = AmqpBroker::start(&stage.config).unwrap();
+        connected(&broker).await;
+        for n in 0..300 {
+            let meta =
+                smista::broker::DeliveryMeta { message_id: Some(format!("m{n}")), ..Default::default() };
+            let why = parked::Parking::of(&meta, "malformed", "channel is missing");
+            broker.publisher().publish(parked::parking(why, b"{".to_vec())).await.unwrap();
+        }
+        eventually_holds(&stage, &stage.topology.parked_queue(), 300).await;
+        let looks = (0..6).map(async |_| {
+            let queue = ParkedQueue::open(&stage.config).await.unwrap();
+            let (total, entries) = queue.list(1000).await.unwrap();
+            queue.close().await;
+            (total, entries.len())
+        });
+        assert_eq!(futures::future::join_all(looks).await, [(300, 300); 6]);
+        broker.close().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_topology_is_applied_twice_and_checked() {
     on_stage(2, |stage| async move {

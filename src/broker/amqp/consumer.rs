@@ -147,7 +147,11 @@ fn hand_out(arrived: Arrived, counted: [OutstandingOne; 2], stop: watch::Receive
         routing_key: delivery.routing_key.to_string(),
         message_id: text(delivery.properties.message_id()),
         content_type: text(delivery.properties.content_type()),
-        earlier_deliveries: delivery.properties.headers().as_ref().map_or(0, earlier_deliveries),
+        // The broker counts in a header that a producer can send as well; only a redelivery has been counted.
+        earlier_deliveries: match delivery.properties.headers() {
+            Some(headers) if delivery.redelivered => earlier_deliveries(headers),
+            _ => 0,
+        },
         redelivered: delivery.redelivered,
         received_at: at,
         trace: delivery.properties.headers().as_ref().and_then(trace),

@@ -2,13 +2,15 @@
 //! in order by closing the channel; meanwhile another look does not see them.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use lapin::message::BasicGetMessage;
-use lapin::options::{BasicAckOptions, BasicGetOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Confirmation, Connection};
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ErrorKind};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -19,6 +21,10 @@ use super::{GOODBYE_TIMEOUT, farewell};
 use crate::broker::topology::Topology;
 use crate::broker::{BrokerError, parked};
 use crate::config;
+
+/// Longest wait until somebody else has looked.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(60);
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
 
 /// What is known of a parked message without its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -155,13 +161,13 @@ impl ParkedQueue {
     /// The oldest ones, at most `limit`, and how many there are.
     pub async fn list(&self, limit: usize) -> Result<(u32, Vec<Entry>), BrokerError> {
         let channel = self.channel().await?;
-        let total = self.depth(&channel, &self.topology.parked_queue()).await?;
         let mut entries = Vec::new();
-        self.look(&self.topology.parked_queue(), channel, total, async |entry, _| {
+        let parked = self.topology.parked_queue();
+        let looking = self.look(&parked, channel, async |entry, _| {
             entries.push(entry);
             Ok(Verdict::Keep)
-        })
-        .await?;
+        });
+        let total = looking.await?;
         entries.sort_by_key(|entry| entry.parked_at);
         entries.truncate(limit);
         Ok((total, entries))
@@ -170,9 +176,8 @@ impl ParkedQueue {
     /// The oldest one with this id, with its body byte for byte.
     pub async fn find(&self, id: &str) -> Result<Option<(Entry, Vec<u8>)>, BrokerError> {
         let channel = self.channel().await?;
-        let total = self.depth(&channel, &self.topology.parked_queue()).await?;
         let mut found = None;
-        self.look(&self.topology.parked_queue(), channel, total, async |entry, message| {
+        self.look(&self.topology.parked_queue(), channel, async |entry, message| {
             if found.is_none() && entry.id == id {
                 found = Some((entry, message.delivery.data.clone()));
             }
@@ -188,8 +193,7 @@ impl ParkedQueue {
         let publishing = self.channel().await?;
         reply(publishing.confirm_select(ConfirmSelectOptions::default())).await.map_err(failed)?;
         let channel = self.channel().await?;
-        let total = self.depth(&channel, &self.topology.parked_queue()).await?;
-        self.look(&self.topology.parked_queue(), channel, total, async |entry, message| {
+        self.look(&self.topology.parked_queue(), channel, async |entry, message| {
             if !which.takes(&entry.id) {
                 return Ok(Verdict::Keep);
             }
@@ -200,13 +204,13 @@ impl ParkedQueue {
             Ok(Verdict::Remove)
         })
         .await
+        .map(drop)
     }
 
     /// Removes them for good; `done` is called for each.
     pub async fn discard(&self, which: &Which, mut done: impl FnMut(&Entry)) -> Result<(), BrokerError> {
         let channel = self.channel().await?;
-        let total = self.depth(&channel, &self.topology.parked_queue()).await?;
-        self.look(&self.topology.parked_queue(), channel, total, async |entry, _| {
+        self.look(&self.topology.parked_queue(), channel, async |entry, _| {
             if !which.takes(&entry.id) {
                 return Ok(Verdict::Keep);
             }
@@ -214,6 +218,7 @@ impl ParkedQueue {
             Ok(Verdict::Remove)
         })
         .await
+        .map(drop)
     }
 
     /// Removes from one of the queues, oldest first, what `takes` says yes to, or with `remove` false only counts it.
@@ -225,9 +230,8 @@ impl ParkedQueue {
         mut takes: impl FnMut(Held<'_>) -> bool,
     ) -> Result<u64, BrokerError> {
         let channel = self.channel().await?;
-        let total = self.depth(&channel, queue).await?;
         let mut taken = 0;
-        self.look(queue, channel, total, async |_, message| {
+        self.look(queue, channel, async |_, message| {
             let delivery = &message.delivery;
             let id = delivery.properties.message_id().as_ref().map(ToString::to_string);
             let routing_key = delivery.routing_key.to_string();
@@ -262,17 +266,18 @@ impl ParkedQueue {
             .map_err(failed)
     }
 
-    /// Shows `each` the first `total` messages. All of them, even when fewer would do: with a delivery limit, a queue puts
+    /// Shows `each` the messages that are there, and says how many. All of them, even when fewer would do: with a delivery limit, a queue puts
     /// what is given back behind the rest, so that only a whole round keeps the order.
     async fn look(
         &self,
         name: &str,
         channel: Channel,
-        total: u32,
         mut each: impl AsyncFnMut(Entry, &BasicGetMessage) -> Result<Verdict, BrokerError>,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<u32, BrokerError> {
         let queue = short(name).map_err(BrokerError::Config)?;
-        let mut outcome = Ok(());
+        let held = self.alone(name).await?;
+        let total = self.depth(&channel, name).await?;
+        let mut outcome = Ok(total);
         let mut kept = 0;
         for _ in 0..total {
             let got = reply(channel.basic_get(queue.clone(), BasicGetOptions { no_ack: false })).await;
@@ -301,7 +306,35 @@ impl ParkedQueue {
         let _ = timeout(GOODBYE_TIMEOUT, channel.close(200, "done".into())).await;
         // It says so before they are back; who looks again at once would miss them.
         let _ = timeout(GOODBYE_TIMEOUT, self.holds(name, kept)).await;
+        // Where this fails the connection's end takes the sign away.
+        if let Ok(sign) = sign(name) {
+            let _ = timeout(GOODBYE_TIMEOUT, held.queue_delete(sign, QueueDeleteOptions::default())).await;
+        }
         outcome
+    }
+
+    /// Waits until nobody else looks through the queue: what another look holds is not there for this one, and an erasure
+    /// would pass it over. An exclusive queue is the sign, which goes with its connection at the latest.
+    async fn alone(&self, name: &str) -> Result<Channel, BrokerError> {
+        let sign = sign(name)?;
+        let begun = Instant::now();
+        loop {
+            let channel = self.channel().await?;
+            let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
+            match reply(channel.queue_declare(sign.clone(), options, FieldTable::default())).await {
+                Ok(_) => return Ok(channel),
+                Err(error) if is_locked(&error) && begun.elapsed() < LOOK_TIMEOUT => {
+                    tokio::time::sleep(LOOK_PAUSE).await;
+                }
+                Err(error) if is_locked(&error) => {
+                    return Err(BrokerError::Operation(format!(
+                        "somebody else has been looking through {name} for {} s; try again",
+                        LOOK_TIMEOUT.as_secs()
+                    )));
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
     }
 
     async fn holds(&self, queue: &str, wanted: u32) -> Result<(), BrokerError> {
@@ -361,6 +394,15 @@ fn text(value: &AMQPValue) -> Option<String> {
 
 fn time(seconds: u64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)
+}
+
+/// The queue that says that somebody looks through this one.
+fn sign(name: &str) -> Result<ShortString, BrokerError> {
+    short(&format!("{name}.look")).map_err(BrokerError::Config)
+}
+
+fn is_locked(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(refusal) if refusal.get_id() == 405)
 }
 
 fn failed(error: lapin::Error) -> BrokerError {
