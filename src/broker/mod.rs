@@ -2,6 +2,7 @@
 //! semantics. This room moves bytes: it knows no wire format.
 
 pub mod amqp;
+pub mod cloudevents;
 pub mod embedded;
 pub mod parked;
 pub mod topology;

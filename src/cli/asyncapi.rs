@@ -121,16 +121,36 @@ fn operation_object(channel: &Channel<'_>) -> Value {
 
 fn messages() -> Value {
     let message = |name: &str, title: &str, payload: Value| json!({ "name": name, "title": title, "contentType": "application/json", "payload": schema(payload) });
-    let mut parked = message("parked", "A parked message", json!({}));
-    if let Some(object) = parked.as_object_mut() {
-        object.insert("headers".to_owned(), parked_headers());
-    }
+    let with = |mut message: Value, headers: Value| {
+        if let Some(object) = message.as_object_mut() {
+            object.insert("headers".to_owned(), headers);
+        }
+        message
+    };
+    let sent =
+        |name: &str, title: &str, payload: Value| with(message(name, title, payload), cloud_headers(name));
     json!({
         "interaction": message("smista.interaction.v1", "A customer's message", interaction::schema()),
-        "decision": message("smista.decision.v1", "A routing decision", routing::schema().to_value()),
-        "event": message("smista.event.v1", "A change for a customer", event_schema()),
-        "correction": message("smista.correction.v1", "A supervisor's word on a decision", schemars::schema_for!(CorrectionMessage).to_value()),
-        "parked": parked
+        "decision": sent("smista.decision.v1", "A routing decision", routing::schema().to_value()),
+        "event": sent("smista.event.v1", "A change for a customer", event_schema()),
+        "correction": sent("smista.correction.v1", "A supervisor's word on a decision", schemars::schema_for!(CorrectionMessage).to_value()),
+        "parked": with(message("parked", "A parked message", json!({})), parked_headers())
+    })
+}
+
+fn cloud_headers(kind: &str) -> Value {
+    use crate::broker::cloudevents;
+
+    json!({
+        "type": "object",
+        "required": [cloudevents::SPECVERSION, cloudevents::ID, cloudevents::SOURCE, cloudevents::TYPE],
+        "properties": {
+            cloudevents::SPECVERSION: { "const": cloudevents::VERSION, "description": "Version of CloudEvents." },
+            cloudevents::ID: { "type": "string", "description": "The message's id, as in the property message_id." },
+            cloudevents::SOURCE: { "type": "string", "format": "uri-reference", "description": "/ and the prefix of the exchanges." },
+            cloudevents::TYPE: { "const": kind, "description": "The wire form of the body." },
+            "traceparent": { "type": "string", "description": "W3C trace context, where the message has one." }
+        }
     })
 }
 

@@ -100,6 +100,9 @@ pub async fn run(args: Args, global: &Global) -> anyhow::Result<Outcome> {
             screen.add(servers::telemetry(&config).await)?;
             screen.add(identity_key(&config))?;
             screen.add(policy(&config))?;
+            if let Some(check) = canary(&config) {
+                screen.add(check)?;
+            }
             screen.add(pack(&config, args.quick))?;
             if let Some(check) = custom_intents(&config) {
                 screen.add(check)?;
@@ -180,6 +183,35 @@ fn policy(config: &Config) -> Check {
         }
         Err(error) => Check::failed(NAME, &error, "`smista policy check FILE` shows every fault"),
     }
+}
+
+/// What is tried in the shadow, where something is.
+fn canary(config: &Config) -> Option<Check> {
+    const NAME: &str = "canary";
+    config.canary.is_set().then(|| {
+        let policy = match setup::canary_policy(config) {
+            Ok(policy) => policy.map(|policy| short(&policy.id())),
+            Err(error) => {
+                return Check::failed(
+                    NAME,
+                    &error,
+                    "name a policy that passes `smista policy check` in canary.policy",
+                );
+            }
+        };
+        let pack = match config.canary.pack.as_deref().map(Pack::open).transpose() {
+            Ok(pack) => pack.map(|pack| short(&pack.version)),
+            Err(error) => {
+                return Check::failed(
+                    NAME,
+                    &error.into(),
+                    "name the folder of an undamaged pack in canary.pack",
+                );
+            }
+        };
+        let tried: Vec<String> = pack.into_iter().chain(policy).collect();
+        Check::ok(NAME, format!("{} in the shadow", tried.join(", ")))
+    })
 }
 
 fn pack(config: &Config, quick: bool) -> Check {

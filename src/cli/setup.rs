@@ -40,6 +40,14 @@ pub fn resolve_paths(config: &mut Config, file: Option<&Path>) {
     {
         config.policy.path = Some(base.join(path));
     }
+    if let (Some(path), Some(base)) = (&config.canary.policy, base)
+        && base.join(path).is_file()
+    {
+        config.canary.policy = Some(base.join(path));
+    }
+    if let Some(pack) = &config.canary.pack {
+        config.canary.pack = Some(find_pack(pack, base, std::env::current_exe().ok().as_deref()));
+    }
     if let (Some(path), Some(base)) = (&config.intents.custom, base)
         && base.join(path).is_dir()
     {
@@ -245,6 +253,39 @@ pub fn policy(config: &Config) -> anyhow::Result<Policy> {
             Policy::from_text(&text, &path.display().to_string()).context(Hinted::new(what, hint))
         }
     }
+}
+
+/// The policy of the canary, if it has one of its own.
+pub fn canary_policy(config: &Config) -> anyhow::Result<Option<Policy>> {
+    let Some(path) = &config.canary.policy else { return Ok(None) };
+    let what = format!("the policy of the canary {} cannot be used", path.display());
+    let text = std::fs::read_to_string(path)
+        .context(Hinted::new(what.clone(), "name the file in canary.policy of smista.toml, or remove it"))?;
+    let hint = "`smista policy check FILE` shows every fault of a policy";
+    Policy::from_text(&text, &path.display().to_string()).map(Some).context(Hinted::new(what, hint))
+}
+
+/// The stages with the shadow that the configuration asks for.
+pub async fn canary(config: &Config, pipeline: Pipeline) -> anyhow::Result<Pipeline> {
+    if !config.canary.is_set() {
+        return Ok(pipeline);
+    }
+    let policy = canary_policy(config)?;
+    let analyses: Option<Arc<dyn worker::Analysis>> = match &config.canary.pack {
+        None => None,
+        Some(pack) => {
+            let mut config = config.clone();
+            config.engine.pack.clone_from(pack);
+            let analyzer = analyzer(&config).await.context(Hinted::new(
+                format!("the canary's pack {} cannot be used", pack.display()),
+                "name the folder of a pack in canary.pack of smista.toml, or remove it",
+            ))?;
+            Some(analyzer)
+        }
+    };
+    let reads = analyses.is_some();
+    let shadow = pipeline.shadow(policy, analyses);
+    Ok(pipeline.beside(worker::canary::Canary::start(shadow, reads, config.canary.share)))
 }
 
 /// Opens the configured store.

@@ -24,7 +24,7 @@ use crate::worker::backoff::Backoff;
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     long_about = "Decide what arrives on RabbitMQ until stopped.\n\n\
-        SIGTERM and SIGINT finish what is under way and end with exit code 0; SIGHUP reads the policy and \
+        SIGTERM and SIGINT finish what is under way and end with exit code 0; SIGHUP reads the policy, that of the canary and \
         telemetry.log_filter again (a bad one is refused, the running one stays); everything else needs a restart. The topology must be there: `smista topology apply`.",
     after_help = "Examples:\n  \
         smista --config /etc/smista/smista.toml worker\n  \
@@ -53,7 +53,9 @@ pub async fn run(_args: Args, config: Config, file: Option<PathBuf>) -> anyhow::
     let Some(store) = store_when_there(&config, &health, &stop).await? else { return Ok(Outcome::Done) };
     let pipeline = setup::pipeline(&config, store).await?;
     health.set(Part::Engine, true, "loaded");
-    reload_on_hangup(&config, file, Arc::clone(pipeline.policy()))?;
+    let pipeline = setup::canary(&config, pipeline).await?;
+    let shadow = pipeline.canary().map(|canary| Arc::clone(canary.policy()));
+    reload_on_hangup(&config, file, Arc::clone(pipeline.policy()), shadow)?;
     events::WorkerStarted {
         model: pipeline.model_version(),
         policy: &pipeline.policy().current().id(),
@@ -118,30 +120,37 @@ pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the policy file and the filter of the log again at every SIGHUP.
-fn reload_on_hangup(config: &Config, file: Option<PathBuf>, policy: Arc<PolicyHandle>) -> anyhow::Result<()> {
+/// Reads the policy files and the filter of the log again at every SIGHUP.
+fn reload_on_hangup(
+    config: &Config,
+    file: Option<PathBuf>,
+    policy: Arc<PolicyHandle>,
+    shadow: Option<Arc<PolicyHandle>>,
+) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;
-    let path = config.policy.path.clone();
+    let (path, canary) = (config.policy.path.clone(), config.canary.policy.clone().zip(shadow));
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             refilter(file.as_deref());
-            let Some(path) = &path else { continue };
-            let reloaded = match tokio::fs::read_to_string(path).await {
-                Ok(text) => {
-                    policy.reload(&text, &path.display().to_string()).map_err(|error| error.to_string())
-                }
-                Err(error) => Err(format!("{}: {error}", path.display())),
-            };
-            match reloaded {
-                Ok(version) => events::PolicyReload { version: &version, refused: None }.emit(),
-                Err(error) => {
-                    let running = policy.current().id();
-                    events::PolicyReload { version: &running, refused: Some(&error) }.emit();
-                }
+            if let Some(path) = &path {
+                let reloaded = reload(path, &policy).await;
+                let (version, refused) = (policy.current().id(), reloaded.err());
+                events::PolicyReload { version: &version, refused: refused.as_deref() }.emit();
+            }
+            if let Some((path, policy)) = &canary {
+                let reloaded = reload(path, policy).await;
+                let (version, refused) = (policy.current().id(), reloaded.err());
+                events::CanaryReload { version: &version, refused: refused.as_deref() }.emit();
             }
         }
     });
     Ok(())
+}
+
+async fn reload(path: &Path, policy: &PolicyHandle) -> Result<(), String> {
+    let name = path.display().to_string();
+    let text = tokio::fs::read_to_string(path).await.map_err(|error| format!("{name}: {error}"))?;
+    policy.reload(&text, &name).map(drop).map_err(|error| error.to_string())
 }
 
 /// The log takes the filter that the configuration file names now.

@@ -1,6 +1,7 @@
 //! `smista.toml`. The annotated default file is embedded; the user's file and `SMISTA_*` variables are laid over it,
 //! unknown keys are refused, and [`Config::validate`] checks what types cannot.
 
+mod canary;
 mod deciding;
 mod gateway;
 mod oidc;
@@ -14,6 +15,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use serde::{Deserialize, Serialize};
 
+pub use canary::Canary;
 pub use gateway::{CHATWOOT, Chatwoot, Gateway, Hook, Notes, Webhook};
 pub use oidc::Oidc;
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub journey: Journey,
     /// Policy file.
     pub policy: Policy,
+    /// What decides in the shadow.
+    pub canary: Canary,
     /// The pipeline.
     pub worker: Worker,
     /// Logs, metrics, health.
@@ -503,6 +507,10 @@ impl Config {
             }
         };
         check(self.broker.shards >= 1, "broker.shards must be at least 1");
+        check(
+            self.canary.share > 0.0 && self.canary.share <= 1.0,
+            "canary.share must be above 0 and at most 1; without canary.policy and canary.pack nothing is compared",
+        );
         check(
             self.broker.prefetch >= 1,
             "broker.prefetch must be at least 1: an unbounded prefetch fills the memory",

@@ -5,6 +5,7 @@
 mod access;
 pub mod api;
 mod assets;
+mod canary;
 mod conversation;
 mod erasure;
 mod fault;

@@ -10,8 +10,8 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::guard::{self, Guard};
 use super::{
-    Console, access, assets, conversation, erasure, fault::Fault, live, maps, oidc, operator, policy, queue,
-    sign_in,
+    Console, access, assets, canary, conversation, erasure, fault::Fault, live, maps, oidc, operator, policy,
+    queue, sign_in,
 };
 use crate::store::console::Role;
 
@@ -80,6 +80,8 @@ pub enum Page {
     Simulate,
     /// What came out.
     Simulation,
+    /// Where a canary differs.
+    Canary,
 }
 
 /// A route.
@@ -130,6 +132,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/parked/{id}", Page::Parked, Some(Role::Operator)),
     route(Method::POST, "/parked", Page::ParkedAct, Some(Role::Operator)),
     route(Method::GET, "/policy", Page::Policy, Some(Role::Viewer)),
+    route(Method::GET, "/canary", Page::Canary, Some(Role::Viewer)),
     route(Method::POST, "/policy/simulations", Page::Simulate, Some(policy::MAY_SIMULATE)),
     route(Method::GET, "/policy/simulations/{id}", Page::Simulation, Some(policy::MAY_SIMULATE)),
 ];
@@ -182,6 +185,7 @@ fn handler(page: Page) -> MethodRouter<Arc<Console>> {
         Page::Parked => get(operator::one),
         Page::ParkedAct => post(operator::act),
         Page::Policy => get(policy::page),
+        Page::Canary => get(canary::page),
         Page::Simulate => post(policy::simulate),
         Page::Simulation => get(policy::simulation),
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Decision;
 
 /// Name of the form.
-const SCHEMA: &str = "smista.event.v1";
+pub const SCHEMA: &str = "smista.event.v1";
 
 /// A state change as published on the events exchange.
 #[derive(Debug, Serialize)]

@@ -2,6 +2,7 @@
 //! reads no clock.
 
 pub mod assemble;
+pub mod canary;
 mod check;
 pub mod compile;
 pub mod correction;

@@ -3,6 +3,7 @@
 
 mod alone;
 mod attendance;
+mod canary;
 pub mod console;
 mod correction;
 mod effect;
@@ -34,6 +35,7 @@ use crate::journey::Journey;
 use crate::journey::map::{Row as MapRow, Timeline};
 use crate::journey::spikes::{Past as TopicPast, Topic};
 use crate::routing::Decision;
+use crate::routing::canary::Comparison;
 
 pub use alone::Alone;
 pub use attendance::Attendance;
@@ -302,6 +304,12 @@ pub trait Store: Send + Sync {
     /// Forgets the counts of hours before a time, and their spikes.
     async fn forget_topics(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
         let _ = before;
+        Ok(())
+    }
+
+    /// Counts decisions beside their shadows, and keeps where they differ. Messages that are gone meanwhile are counted only.
+    async fn compare(&self, comparisons: &[Comparison]) -> Result<(), StoreError> {
+        let _ = comparisons;
         Ok(())
     }
 

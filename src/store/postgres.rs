@@ -37,6 +37,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "maps", include_str!("../../migrations/postgres/0013_maps.sql")),
     (14, "identities", include_str!("../../migrations/postgres/0014_identities.sql")),
     (15, "erasure_requests", include_str!("../../migrations/postgres/0015_erasure_requests.sql")),
+    (16, "canary", include_str!("../../migrations/postgres/0016_canary.sql")),
 ];
 
 /// Between two tries to connect.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::alone::{self, Alone};
 use super::attendance::{self, Attendance};
+use super::canary;
 use super::effect::Rows;
 use super::group::{Answer, Group, Write};
 use super::identity;
@@ -26,6 +27,7 @@ use crate::interaction::Interaction;
 use crate::journey::map::{Row as MapRow, Timeline};
 use crate::journey::spikes::{Topic, hour_of};
 use crate::routing::Decision;
+use crate::routing::canary::Comparison;
 use Param::{Int, Text};
 
 /// Messages purged in one transaction, so that commits get their turn in between.
@@ -346,6 +348,7 @@ impl<D: Database> Store for SqlStore<D> {
         self.write_one(forgotten, &[Int(before.timestamp_micros())]).await?;
         let old = "DELETE FROM console_operations WHERE at < $1";
         self.write_one(old, &[Int(before.timestamp_micros())]).await?;
+        self.write_one("DELETE FROM canary_hours WHERE hour < $1", &[Int(hour_of(before))]).await?;
         let mut purged = 0;
         loop {
             let step = self
@@ -436,6 +439,15 @@ impl<D: Database> Store for SqlStore<D> {
             self.write_one(old, &[hour]).await?;
         }
         Ok(())
+    }
+
+    async fn compare(&self, comparisons: &[Comparison]) -> Result<(), StoreError> {
+        self.within(async {
+            let mut link = self.database.write().await?;
+            canary::keep(&mut *link, comparisons).await?;
+            link.commit().await
+        })
+        .await
     }
 
     async fn erase(

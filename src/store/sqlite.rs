@@ -36,6 +36,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "maps", include_str!("../../migrations/sqlite/0013_maps.sql")),
     (14, "identities", include_str!("../../migrations/sqlite/0014_identities.sql")),
     (15, "erasure_requests", include_str!("../../migrations/sqlite/0015_erasure_requests.sql")),
+    (16, "canary", include_str!("../../migrations/sqlite/0016_canary.sql")),
 ];
 /// Several processes may make a new file's tables at once; the losers find them on the next try.
 const MIGRATE_TRIES: u32 = 5;

@@ -1,6 +1,7 @@
 //! What can happen, as types. An event knows its log level, its constant message, its fields and its metrics, so the
 //! rest of the program says what happened and nothing about how it is recorded.
 
+mod canary;
 mod engine;
 mod gateway;
 mod links;
@@ -13,6 +14,9 @@ use std::time::Duration;
 use metrics::{Unit, counter, gauge, histogram};
 use tracing::{debug, error, info, warn};
 
+use crate::routing::Decision;
+
+pub use canary::{CanaryFailing, CanaryReload, CanarySkipped, Compared};
 pub use engine::{BatchRun, WindowCached};
 pub use gateway::{HookDelivered, HookLink, HookParked, HookRetry, Intake};
 pub use links::{BrokerChanged, BrokerLink, Stalled, StoreAwaited};
@@ -71,6 +75,18 @@ pub enum Metric {
     HookDeliveries,
     /// 1 while a hook's queue is read, by hook.
     HookUp,
+    /// Messages decided, by action and queue.
+    Routed,
+    /// Messages decided without a sure intent.
+    Abstained,
+    /// State changes of journeys and events of the policy, by name.
+    JourneyEvents,
+    /// Decisions compared with their shadow, by outcome.
+    CanaryCompared,
+    /// Differences between decisions and their shadows, by aspect.
+    CanaryDifferences,
+    /// Decisions not compared, by reason.
+    CanarySkipped,
 }
 
 impl Metric {
@@ -100,6 +116,12 @@ impl Metric {
         (Self::Intake, "Interactions that came by HTTP"),
         (Self::HookDeliveries, "Messages to addresses out there"),
         (Self::HookUp, "1 while the queue of a hook is read"),
+        (Self::Routed, "Messages decided, by what happens to them and where they go"),
+        (Self::Abstained, "Messages decided in which no intent was sure enough"),
+        (Self::JourneyEvents, "State changes of journeys and events of the policy"),
+        (Self::CanaryCompared, "Decisions compared with those of the canary"),
+        (Self::CanaryDifferences, "Differences between decisions and those of the canary"),
+        (Self::CanarySkipped, "Decisions that the canary was to be compared on and was not"),
     ];
 
     /// Its name.
@@ -129,6 +151,12 @@ impl Metric {
             Self::Intake => "smista_intake_total",
             Self::HookDeliveries => "smista_hook_deliveries_total",
             Self::HookUp => "smista_hook_up",
+            Self::Routed => "smista_routed_total",
+            Self::Abstained => "smista_abstained_total",
+            Self::JourneyEvents => "smista_journey_events_total",
+            Self::CanaryCompared => "smista_canary_compared_total",
+            Self::CanaryDifferences => "smista_canary_differences_total",
+            Self::CanarySkipped => "smista_canary_skipped_total",
         }
     }
 
@@ -331,6 +359,29 @@ impl Decided<'_> {
             trace_id = self.trace_id,
             "message decided"
         );
+    }
+}
+
+/// A decision took effect, with what it changes for the customer.
+pub struct TookEffect<'a> {
+    /// The decision.
+    pub decision: &'a Decision,
+    /// Names of the state changes and of the policy's events.
+    pub events: Vec<&'a str>,
+}
+
+impl TookEffect<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        let route = &self.decision.route;
+        let queue = route.queue.clone().unwrap_or_else(|| "none".to_owned());
+        counter!(Metric::Routed.name(), "action" => route.action.as_str(), "queue" => queue).increment(1);
+        if self.decision.analysis.abstained {
+            counter!(Metric::Abstained.name()).increment(1);
+        }
+        for event in self.events {
+            counter!(Metric::JourneyEvents.name(), "event" => event.to_owned()).increment(1);
+        }
     }
 }
 

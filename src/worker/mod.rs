@@ -3,6 +3,7 @@
 
 pub mod analysis;
 pub mod backoff;
+pub mod canary;
 pub mod lane;
 pub mod lanes;
 pub mod parking;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::analysis::Analysis;
+use super::canary::{Canary, Case};
 use super::spikes::SpikeWatch;
 use super::suspects::Suspects;
 use crate::config::{Explain, OnEngineFailure};
@@ -85,6 +86,7 @@ pub struct Pipeline {
     suspects: Suspects,
     spikes: Option<SpikeWatch>,
     settings: Option<String>,
+    canary: Option<Canary>,
 }
 
 impl Pipeline {
@@ -108,6 +110,7 @@ impl Pipeline {
             suspects: Suspects::default(),
             spikes: None,
             settings: None,
+            canary: None,
         }
     }
 
@@ -139,6 +142,31 @@ impl Pipeline {
     #[must_use]
     pub fn by_settings(self, hash: String) -> Self {
         Self { settings: Some(hash), ..self }
+    }
+
+    /// Compares its decisions with those of a shadow; without one, with nothing.
+    #[must_use]
+    pub fn beside(self, canary: Canary) -> Self {
+        Self { canary: Some(canary), ..self }
+    }
+
+    /// Stages that decide alike but for another policy or another model, and explain nothing.
+    pub fn shadow(&self, policy: Option<Policy>, analyzer: Option<Arc<dyn Analysis>>) -> Self {
+        let policy =
+            policy.map_or_else(|| Arc::clone(&self.policy), |policy| Arc::new(PolicyHandle::new(policy)));
+        let analyzer = analyzer.unwrap_or_else(|| Arc::clone(&self.analyzer));
+        let shadow = Self::new(analyzer, Arc::clone(&self.store), policy, self.fold, self.on_engine_failure);
+        Self {
+            explain: Explain::Never,
+            persona: self.persona.clone(),
+            settings: self.settings.clone(),
+            ..shadow
+        }
+    }
+
+    /// The shadow, where there is one.
+    pub fn canary(&self) -> Option<&Canary> {
+        self.canary.as_ref()
     }
 
     /// The hash of the settings that decisions carry.
@@ -218,6 +246,11 @@ impl Pipeline {
         Ok(understanding)
     }
 
+    /// What the message means, or why the model cannot say.
+    pub async fn understand(&self, interaction: &Interaction) -> Result<Understanding, PipelineError> {
+        Ok(self.analyzer.analyze(interaction).await?)
+    }
+
     /// What the message means by its cues alone: what a decision made without the engine (`degraded`) was made from.
     pub fn analyse_cues_only(&self, interaction: &Interaction) -> Understanding {
         self.analyzer.analyze_cues_only(interaction)
@@ -252,6 +285,19 @@ impl Pipeline {
                 composed.changes.insert(0, Change::CustomersMerged { former });
             }
             let outbox = outbox(&composed)?;
+            let case = self.canary.as_ref().filter(|canary| canary.wants(&interaction.conversation_id)).map(
+                |canary| {
+                    let case = Case {
+                        interaction: interaction.clone(),
+                        understanding: understanding.clone(),
+                        before: before.journey.clone(),
+                        customer: before.customer.clone(),
+                        decided_at,
+                        live: composed.decision.clone(),
+                    };
+                    (canary, case)
+                },
+            );
             let effect = Effect {
                 interaction: interaction.clone(),
                 before,
@@ -263,7 +309,16 @@ impl Pipeline {
                 topics: topics.clone().unwrap_or_default(),
             };
             let decision = composed.decision;
-            match self.store.commit(effect).await? {
+            let committed = self.store.commit(effect).await?;
+            if let Committed::New | Committed::Spiked(_) = &committed {
+                let mut events: Vec<&str> = composed.policy_events.iter().map(String::as_str).collect();
+                composed.changes.iter().for_each(|change| events.push(change.name()));
+                events::TookEffect { decision: &decision, events }.emit();
+                if let Some((canary, case)) = case {
+                    canary.offer(case);
+                }
+            }
+            match committed {
                 Committed::New => return Ok(Decided { decision, outbox, duplicate: false }),
                 Committed::Spiked(events) => {
                     let outbox = [outbox, events].concat();

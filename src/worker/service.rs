@@ -148,6 +148,9 @@ pub async fn run(
     }
     context.abandon.cancel();
     context.pipeline.acquit().await;
+    if let Some(canary) = context.pipeline.canary() {
+        canary.close().await;
+    }
     let _ = tokio::join!(watching, relaying, forgetting);
     if let Some(sharing) = sharing {
         let _ = sharing.await;

@@ -10,6 +10,7 @@ mod support;
 mod bench;
 mod broker;
 mod broker_care;
+mod canary;
 mod doctor;
 mod end_to_end;
 #[cfg(feature = "torch")]

@@ -11,6 +11,7 @@ use smista::interaction::Interaction;
 use smista::journey::spikes::{Bar, Topic, hour_of};
 use smista::journey::{Journey, JourneyView};
 use smista::routing::Decision;
+use smista::routing::canary::Comparison;
 use smista::store::console::{
     Access, Account, Act, ConsoleStore, ErasureRequest, Identity, Note, Operated, Operation, Role, Seen,
 };
@@ -804,6 +805,9 @@ async fn nothing_is_kept_for_ever(config: &config::Store) {
         store.request_erasure(&request).await.unwrap() && !store.request_erasure(&request).await.unwrap()
     );
     store.begin_alone(&message.id, "w1").await.unwrap();
+    let mut shadow = effect.decision.clone();
+    shadow.route.queue = Some("elsewhere".to_owned());
+    store.compare(&[Comparison::of(&effect.decision, &shadow)]).await.unwrap();
     let erased = Subject { customer: Some(unique("c")), identities: Vec::new() };
     store.erase(&erased, &mark_key(), Some(Utc::now())).await.unwrap();
     let tables = async |empty: bool| {

@@ -1,4 +1,5 @@
-//! Traces: from the producer's context through the worker to the decision, and what a collector is told.
+//! Traces: from the producer's context through the worker to the decision, and what a collector is told; and the other headers of a
+//! decision, those of CloudEvents.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -66,6 +67,15 @@ async fn decisions(channel: &Channel, queue: &str, count: usize) -> Vec<Option<S
     while found.len() < count {
         let delivery = tokio::time::timeout(LONG, consumer.next()).await.unwrap().unwrap().unwrap();
         let headers = delivery.properties.headers().clone().unwrap_or_default();
+        let text = |name: &str| match headers.inner().get(name) {
+            Some(AMQPValue::LongString(text)) => text.to_string(),
+            other => panic!("{name}: {other:?}"),
+        };
+        let body: serde_json::Value = serde_json::from_slice(&delivery.data).unwrap();
+        assert_eq!(text("cloudEvents_specversion"), "1.0");
+        assert_eq!(text("cloudEvents_id"), body["decision_id"]);
+        assert_eq!(text("cloudEvents_type"), body["schema"]);
+        assert!(text("cloudEvents_source").starts_with('/'));
         found.push(headers.inner().get("traceparent").map(|value| match value {
             AMQPValue::LongString(text) => text.to_string(),
             other => panic!("{other:?}"),

@@ -17,7 +17,7 @@ use super::connect::{Address, reply, short};
 use super::state::{Backoff, Board, Side};
 use super::{declare, farewell, pause, raised};
 use crate::broker::topology::Topology;
-use crate::broker::{BrokerState, Outgoing, PublishError, Publisher, parked};
+use crate::broker::{BrokerState, Outgoing, PublishError, Publisher, cloudevents, parked};
 use crate::failpoint;
 
 /// AMQP's delivery mode for messages that outlive the broker.
@@ -105,7 +105,10 @@ impl Publisher for AmqpPublisher {
         let (Ok(exchange), Ok(key)) = (short(&exchange), short(&message.routing_key)) else {
             return Err(PublishError::Unroutable(message.routing_key));
         };
-        let properties = properties(&message.message_id, &message.headers);
+        let mut headers =
+            cloudevents::headers(message.destination, &message.message_id, &self.topology.prefix);
+        headers.extend(message.headers);
+        let properties = properties(&message.message_id, &headers);
         let live = self.live().await?;
         let sent =
             timeout(self.confirm_timeout, send(&live.channel, exchange, key, &message.body, properties))

@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod analysis;
+pub(super) mod canary;
 pub(super) mod chart;
 pub(super) mod conversation;
 mod correction;
@@ -70,6 +71,7 @@ fn who(words: &Words, viewer: &Viewer) -> Markup {
             span class="me" { span class="quiet" { (words.signed_in_as) " " } strong { (viewer.account) } " " span class="chip" { (viewer.role.as_str()) } }
             a href="/maps" { (words.language.maps().title) }
             a href="/policy" { (words.language.policy().title) }
+            a href="/canary" { (words.language.canary().title) }
             @if viewer.role >= Role::Operator { a href="/operations" { (words.language.operations().title) } }
             @if viewer.role >= Role::Operator { a href="/erasures" { (words.language.erasure().short) } }
             @if viewer.role == Role::Admin { a href="/access" { (words.access_short) } }

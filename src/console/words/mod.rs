@@ -1,6 +1,7 @@
 //! The texts of the pages, a file per language. What a decision calls things (intents, signals, flags, queues) stays as the
 //! decision has it: policies and other systems use those names.
 
+mod canary;
 mod en;
 mod erasure;
 mod it;
@@ -57,6 +58,14 @@ impl Language {
         match self {
             Self::En => &policy::EN,
             Self::It => &policy::IT,
+        }
+    }
+
+    /// Its texts about the canary.
+    pub fn canary(self) -> &'static canary::Words {
+        match self {
+            Self::En => &canary::EN,
+            Self::It => &canary::IT,
         }
     }
 

@@ -3,6 +3,7 @@
 //! database; the same SQL runs on both.
 
 mod account;
+mod canary;
 mod erasure;
 mod filter;
 mod maps;
@@ -20,6 +21,7 @@ use crate::interaction::Interaction;
 use crate::routing::Decision;
 
 pub use account::{Account, Identity, Role, Session};
+pub use canary::{CanaryStore, Differing, Moved, Pairing};
 pub use erasure::{ErasureRequest, ErasureStore};
 pub use filter::{Cursor, Filter, LOOKED_THROUGH, Page, Sorting};
 pub use maps::{Judged, MapsStore, Risk};
@@ -154,7 +156,7 @@ pub struct News {
 
 /// What the console needs beside the store.
 #[async_trait]
-pub trait ConsoleStore: OperationsStore + MapsStore + ErasureStore {
+pub trait ConsoleStore: OperationsStore + MapsStore + ErasureStore + CanaryStore {
     /// Adds an account; false when the name is taken.
     async fn add_account(&self, account: &Account) -> Result<bool, StoreError>;
 

@@ -1,7 +1,8 @@
 //! The console as a browser meets it: who may do what, what a page shows, and what it must never let through.
 
 mod api;
-mod desk;
+mod canary;
+pub mod desk;
 mod doors;
 mod erasure;
 mod maps;
