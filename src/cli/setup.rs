@@ -137,6 +137,9 @@ fn blocking_analyzer(config: &Config) -> anyhow::Result<Arc<Analyzer>> {
     if let Some(custom) = custom {
         analyzer = analyzer.with_custom(custom, config.intents.mode);
     }
+    analyzer
+        .retune(&config.engine.thresholds)
+        .context(Hinted::new("the thresholds cannot be used", "correct engine.thresholds in smista.toml"))?;
     Ok(Arc::new(analyzer))
 }
 
@@ -340,11 +343,16 @@ pub async fn pipeline(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<
     let persona = (&config.journey.persona).into();
     let spikes = config.journey.spikes.enabled.then(|| (&config.journey.spikes).into());
     Ok(pipeline
-        .by_settings(hash_json(&config.deciding()).context("the settings cannot be hashed")?)
+        .by_settings(settings(config)?)
         .explaining(config.engine.explain)
         .heeding_erasures(marks)
         .sounding_like(persona)
         .watching(spikes))
+}
+
+/// The hash of the settings that decisions depend on.
+pub fn settings(config: &Config) -> anyhow::Result<String> {
+    hash_json(&config.deciding()).context("the settings cannot be hashed")
 }
 
 /// The secret that keys the hashes of identities.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Hinted, Outcome, setup};
@@ -19,13 +19,14 @@ use crate::telemetry::trace::Collector;
 use crate::telemetry::{Health, events, http, logging};
 use crate::worker;
 use crate::worker::backoff::Backoff;
+use crate::worker::{LaneContext, Pipeline};
 
 /// Decide what arrives on RabbitMQ until stopped.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     long_about = "Decide what arrives on RabbitMQ until stopped.\n\n\
-        SIGTERM and SIGINT finish what is under way and end with exit code 0; SIGHUP reads the policy, that of the canary and \
-        telemetry.log_filter again (a bad one is refused, the running one stays); everything else needs a restart. The topology must be there: `smista topology apply`.",
+        SIGTERM and SIGINT finish what is under way and end with exit code 0; SIGHUP reads the policy, that of the canary, \
+        engine.thresholds and telemetry.log_filter again (a bad one is refused, the running one stays); everything else needs a restart. The topology must be there: `smista topology apply`.",
     after_help = "Examples:\n  \
         smista --config /etc/smista/smista.toml worker\n  \
         SMISTA_BROKER__URL=amqp://user:secret@rabbit/%2f SMISTA_STORE__URL=sqlite:/var/lib/smista/smista.db smista worker"
@@ -55,7 +56,8 @@ pub async fn run(_args: Args, config: Config, file: Option<PathBuf>) -> anyhow::
     health.set(Part::Engine, true, "loaded");
     let pipeline = setup::canary(&config, pipeline).await?;
     let shadow = pipeline.canary().map(|canary| Arc::clone(canary.policy()));
-    reload_on_hangup(&config, file, Arc::clone(pipeline.policy()), shadow)?;
+    // Before the handler is there, the signal would end the program.
+    let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;
     events::WorkerStarted {
         model: pipeline.model_version(),
         policy: &pipeline.policy().current().id(),
@@ -66,6 +68,7 @@ pub async fn run(_args: Args, config: Config, file: Option<PathBuf>) -> anyhow::
     let broker = AmqpBroker::start(&config.broker)
         .context(Hinted::new("the broker cannot be used", "correct the broker section of smista.toml"))?;
     let context = setup::lanes(&config, pipeline, broker.publisher(), health);
+    reload_on_hangup(hangup, &config, file, Arc::clone(&context), shadow);
     let settings = setup::worker_settings(&config)?;
     worker::run(Arc::new(broker), context, settings, stop).await?;
     if let Some(collector) = collector {
@@ -120,20 +123,23 @@ pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the policy files and the filter of the log again at every SIGHUP.
+/// Reads the policy files, the filter of the log and the thresholds again at every SIGHUP.
 fn reload_on_hangup(
+    mut hangup: Signal,
     config: &Config,
     file: Option<PathBuf>,
-    policy: Arc<PolicyHandle>,
+    context: Arc<LaneContext>,
     shadow: Option<Arc<PolicyHandle>>,
-) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;
+) {
     let (path, canary) = (config.policy.path.clone(), config.canary.policy.clone().zip(shadow));
+    let running = config.clone();
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             refilter(file.as_deref());
+            retune(&running, file.as_deref(), &context.pipeline);
             if let Some(path) = &path {
-                let reloaded = reload(path, &policy).await;
+                let policy = context.pipeline.policy();
+                let reloaded = reload(path, policy).await;
                 let (version, refused) = (policy.current().id(), reloaded.err());
                 events::PolicyReload { version: &version, refused: refused.as_deref() }.emit();
             }
@@ -144,7 +150,18 @@ fn reload_on_hangup(
             }
         }
     });
-    Ok(())
+}
+
+/// The model takes the thresholds that the configuration file names now. Nothing else of the file counts for decisions before a
+/// restart, so their settings change by these alone.
+fn retune(running: &Config, file: Option<&Path>, pipeline: &Pipeline) {
+    let tuned = Config::load(file).map_err(|error| error.to_string()).and_then(|config| {
+        let mut running = running.clone();
+        running.engine.thresholds = config.engine.thresholds;
+        let hash = setup::settings(&running).map_err(|error| error.to_string())?;
+        pipeline.retune(&running.engine.thresholds, hash).map_err(|error| error.to_string())
+    });
+    events::Retuned { refused: tuned.err().as_deref() }.emit();
 }
 
 async fn reload(path: &Path, policy: &PolicyHandle) -> Result<(), String> {

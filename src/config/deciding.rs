@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Config, Persona};
+use super::{Config, Persona, Thresholds};
 
 /// These settings; two configurations in which they are equal decide alike.
 #[derive(Debug, Serialize)]
@@ -17,6 +17,8 @@ pub struct Deciding<'a> {
     persona: &'a Persona,
     languages: &'a [String],
     default_language: &'a str,
+    #[serde(skip_serializing_if = "Thresholds::is_empty")]
+    thresholds: &'a Thresholds,
 }
 
 impl Config {
@@ -33,6 +35,7 @@ impl Config {
             persona: &journey.persona,
             languages: &self.interaction.languages,
             default_language: &self.interaction.default_language,
+            thresholds: &self.engine.thresholds,
         }
     }
 }
@@ -50,7 +53,8 @@ mod tests {
         other.broker.prefetch += 1;
         other.journey.spikes.enabled = !other.journey.spikes.enabled;
         assert_eq!(hash(&config), hash(&other));
-        let changes: [fn(&mut Config); 5] = [
+        let changes: [fn(&mut Config); 6] = [
+            |config| config.engine.thresholds.intents = Some(0.5),
             |config| config.journey.repeat_days += 1,
             |config| config.journey.repeat_similarity += 0.01,
             |config| config.journey.time_zone = "Europe/Rome".to_owned(),

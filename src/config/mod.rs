@@ -6,6 +6,7 @@ mod deciding;
 mod gateway;
 mod oidc;
 pub mod secret;
+mod thresholds;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use canary::Canary;
 pub use gateway::{CHATWOOT, Chatwoot, Gateway, Hook, Notes, Webhook};
 pub use oidc::Oidc;
+pub use thresholds::Thresholds;
 
 /// The annotated default file: every key with its meaning.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -153,6 +155,9 @@ pub struct Engine {
     pub on_failure: OnEngineFailure,
     /// Which decisions say what words carried their labels.
     pub explain: Explain,
+    /// Bars in the place of the pack's.
+    #[serde(default)]
+    pub thresholds: Thresholds,
     /// Checkpoints of your own in the place of heads of the pack.
     #[serde(default)]
     pub replace: Replace,
@@ -507,6 +512,9 @@ impl Config {
             }
         };
         check(self.broker.shards >= 1, "broker.shards must be at least 1");
+        for key in self.engine.thresholds.wrong() {
+            check(false, &format!("engine.thresholds.{key} must be from 0 to 1"));
+        }
         check(
             self.canary.share > 0.0 && self.canary.share <= 1.0,
             "canary.share must be above 0 and at most 1; without canary.policy and canary.pack nothing is compared",

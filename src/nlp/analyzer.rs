@@ -5,6 +5,10 @@ mod explain;
 mod pieces;
 mod unasked;
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
 use super::cues::{Cue, CueError, Cues};
 use super::custom::CustomIntents;
 use super::decode::{Decoded, decode};
@@ -18,10 +22,11 @@ use super::questions::questions;
 use super::scripted;
 use super::service::EngineHandle;
 use super::signals::{Place, merge_signals};
+use super::thresholds::{self, UnknownLabel};
 use super::tokens::TokenError;
 use super::understanding::{Complexity, Language, Scored, Sentiment, Signal, TurnSentiment, Understanding};
 use super::windows::{WindowMaker, WordWindows};
-use crate::config::IntentsMode;
+use crate::config::{IntentsMode, Thresholds};
 use crate::interaction::{Author, Interaction};
 use pieces::{Piece, thirds};
 use unasked::{auto_reply, context, implied, wordless};
@@ -87,6 +92,8 @@ impl AnalyzeError {
 /// Understands messages.
 pub struct Analyzer {
     model: Model,
+    /// Those of the model, with the bars of the configuration.
+    heads: ArcSwap<Heads>,
     engine: EngineHandle,
     languages: LanguageGuesser,
     cues: Cues,
@@ -111,7 +118,8 @@ impl Analyzer {
         let cues = Cues::new(languages)?;
         let version = format!("{}+cues@{}", model.version, cues.version());
         let languages = LanguageGuesser::new(languages, default_language)?;
-        Ok(Self { model, engine, languages, cues, custom: None, version })
+        let heads = ArcSwap::from_pointee(model.heads.clone());
+        Ok(Self { model, heads, engine, languages, cues, custom: None, version })
     }
 
     /// The same with intents of the user's own, which the version of decisions names from now on.
@@ -120,6 +128,15 @@ impl Analyzer {
         self.version = format!("{}+intents.{}@{}", self.version, mode.as_str(), custom.version);
         self.custom = Some((custom, mode));
         self
+    }
+
+    /// Takes these bars in the place of the model's; every one not named is the model's again.
+    ///
+    /// # Errors
+    /// When one is for a label that the model does not have; nothing changes then.
+    pub fn retune(&self, bars: &Thresholds) -> Result<(), UnknownLabel> {
+        self.heads.store(Arc::new(thresholds::apply(&self.model.heads, bars)?));
+        Ok(())
     }
 
     /// The model version of decisions: the pack's, and that of the cue rules.
@@ -154,14 +171,15 @@ impl Analyzer {
         let places = places(&reading.document, &windows[..whole]);
         let outputs: Vec<WindowOutput> =
             self.engine.infer(windows).await.into_iter().collect::<Result<_, _>>()?;
-        let decoded: Vec<Decoded> = outputs.iter().map(|output| decode(&self.model.heads, output)).collect();
+        let heads = self.heads.load_full();
+        let decoded: Vec<Decoded> = outputs.iter().map(|output| decode(&heads, output)).collect();
         let parts: Vec<Part<'_>> = decoded
             .iter()
             .zip(&outputs)
             .zip(weights)
             .map(|((decoded, output), weight)| Part { decoded, output, weight })
             .collect();
-        let merged = merge(&self.model.heads, parts.get(..whole).unwrap_or(&parts));
+        let merged = merge(&heads, parts.get(..whole).unwrap_or(&parts));
         for piece in &mut pieces {
             let own = parts.get(piece.windows.clone()).unwrap_or_default();
             piece.score = mean_score(own);

@@ -18,6 +18,7 @@ pub mod questions;
 pub mod scripted;
 pub mod service;
 pub mod signals;
+pub mod thresholds;
 pub mod tokens;
 #[cfg(feature = "torch")]
 pub mod torch;

@@ -479,3 +479,19 @@ impl LogFilter<'_> {
         }
     }
 }
+
+/// The thresholds were read again, or bad ones refused.
+pub struct Retuned<'a> {
+    /// Why they are not taken.
+    pub refused: Option<&'a str>,
+}
+
+impl Retuned<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        match self.refused {
+            None => info!("thresholds read again"),
+            Some(reason) => error!(reason, "thresholds refused, the former ones stay"),
+        }
+    }
+}

@@ -3,16 +3,24 @@
 
 use async_trait::async_trait;
 
+use crate::config::Thresholds;
 use crate::interaction::{Channel, Interaction, sample};
 use crate::nlp::Understanding;
 use crate::nlp::analyzer::{AnalyzeError, Analyzer};
 use crate::nlp::explain::Explained;
+use crate::nlp::thresholds::UnknownLabel;
 
 /// Understands messages.
 #[async_trait]
 pub trait Analysis: Send + Sync {
     /// The model version of decisions.
     fn version(&self) -> &str;
+
+    /// Takes other bars; why not, where it cannot.
+    fn retune(&self, bars: &Thresholds) -> Result<(), UnknownLabel> {
+        let _ = bars;
+        Ok(())
+    }
 
     /// What a message means.
     async fn analyze(&self, interaction: &Interaction) -> Result<Understanding, AnalyzeError>;
@@ -36,6 +44,10 @@ pub trait Analysis: Send + Sync {
 impl Analysis for Analyzer {
     fn version(&self) -> &str {
         Self::version(self)
+    }
+
+    fn retune(&self, bars: &Thresholds) -> Result<(), UnknownLabel> {
+        Self::retune(self, bars)
     }
 
     async fn analyze(&self, interaction: &Interaction) -> Result<Understanding, AnalyzeError> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwapOption;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use uuid::Uuid;
@@ -12,12 +13,13 @@ use super::analysis::Analysis;
 use super::canary::{Canary, Case};
 use super::spikes::SpikeWatch;
 use super::suspects::Suspects;
-use crate::config::{Explain, OnEngineFailure};
+use crate::config::{Explain, OnEngineFailure, Thresholds};
 use crate::interaction::Interaction;
 use crate::journey::spikes::SpikeSettings;
 use crate::journey::{self, Change, Contact, FoldSettings, Journey, Persona};
 use crate::nlp::Understanding;
 use crate::nlp::analyzer::AnalyzeError;
+use crate::nlp::thresholds::UnknownLabel;
 use crate::routing::decision::{Action, Versions, hash_json};
 use crate::routing::event::{self, Event, PolicyEvent};
 use crate::routing::{self, Decision, Facts, Parts, Policy, PolicyHandle};
@@ -85,7 +87,7 @@ pub struct Pipeline {
     persona: Persona,
     suspects: Suspects,
     spikes: Option<SpikeWatch>,
-    settings: Option<String>,
+    settings: ArcSwapOption<String>,
     canary: Option<Canary>,
 }
 
@@ -109,7 +111,7 @@ impl Pipeline {
             persona: Persona::default(),
             suspects: Suspects::default(),
             spikes: None,
-            settings: None,
+            settings: ArcSwapOption::empty(),
             canary: None,
         }
     }
@@ -141,7 +143,7 @@ impl Pipeline {
     /// Names the settings in the versions of decisions, by their hash.
     #[must_use]
     pub fn by_settings(self, hash: String) -> Self {
-        Self { settings: Some(hash), ..self }
+        Self { settings: ArcSwapOption::from_pointee(hash), ..self }
     }
 
     /// Compares its decisions with those of a shadow; without one, with nothing.
@@ -159,7 +161,7 @@ impl Pipeline {
         Self {
             explain: Explain::Never,
             persona: self.persona.clone(),
-            settings: self.settings.clone(),
+            settings: ArcSwapOption::new(self.settings.load_full()),
             ..shadow
         }
     }
@@ -170,8 +172,18 @@ impl Pipeline {
     }
 
     /// The hash of the settings that decisions carry.
-    pub fn settings(&self) -> Option<&str> {
-        self.settings.as_deref()
+    pub fn settings(&self) -> Option<Arc<String>> {
+        self.settings.load_full()
+    }
+
+    /// Takes other bars of the model, with the hash of the settings that decisions carry from now on.
+    ///
+    /// # Errors
+    /// When a bar is for a label that the model does not have; nothing changes then.
+    pub fn retune(&self, bars: &Thresholds, hash: String) -> Result<(), UnknownLabel> {
+        self.analyzer.retune(bars)?;
+        self.settings.store(Some(Arc::new(hash)));
+        Ok(())
     }
 
     /// Hours that counts of topics are kept; none where nothing is counted.
@@ -430,7 +442,7 @@ impl Pipeline {
                 schema: "v1".to_owned(),
                 input: hash_json(interaction)?,
                 state: hash_json(before)?,
-                settings: self.settings.clone(),
+                settings: self.settings.load().as_deref().cloned(),
             },
             revision: 1,
             supersedes,

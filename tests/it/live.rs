@@ -69,3 +69,47 @@ async fn policy_and_log_filter_change_without_a_restart() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thresholds_change_without_a_restart() {
+    on_stage(1, async |stage| {
+        let workspace = Workspace::new(&stage.config.url, &stage.config.prefix, 1, None);
+        let text = std::fs::read_to_string(workspace.config()).unwrap();
+        let configure = |thresholds: &str| {
+            std::fs::write(workspace.config(), format!("{text}\n[engine.thresholds]\n{thresholds}\n"))
+                .unwrap();
+        };
+        let mut ledger = Ledger::open(&stage.config.url, &stage.config.prefix).await;
+        let mut worker = workspace.worker("live");
+        worker.wait_connected(LONG);
+        let mut sent = 0;
+        let mut decide = async || {
+            sent += 1;
+            ledger.publish("anna", &format!("m{sent}"), "where is my parcel?", "2026-05-14T18:45:00Z").await;
+            ledger.read(sent, 0, LONG).await;
+            let decision = ledger.decided.last().unwrap();
+            let settings = decision["versions"]["settings"].as_str().unwrap().to_owned();
+            (decision["analysis"]["abstained"].as_bool().unwrap(), settings)
+        };
+        let (abstained, first) = decide().await;
+        assert!(!abstained);
+        for bad in ["intents = 1.5", "intents = \"x\"", "intense = 0.5", "signals = { chrun = 0.5 }"] {
+            configure(bad);
+            let told = worker.log().matches("thresholds refused").count();
+            worker.signal("HUP");
+            says(&worker, "thresholds refused", told + 1);
+            assert_eq!(decide().await, (false, first.clone()), "{bad}");
+        }
+        configure("intents = 1.0");
+        worker.signal("HUP");
+        says(&worker, "thresholds read again", 1);
+        let (abstained, second) = decide().await;
+        assert!(abstained && second != first, "surer than the model ever is, and the decision names it");
+        std::fs::write(workspace.config(), &text).unwrap();
+        worker.signal("HUP");
+        says(&worker, "thresholds read again", 2);
+        assert_eq!(decide().await, (false, first));
+        assert_eq!(worker.terminate(LONG), Some(0));
+    })
+    .await;
+}

@@ -136,7 +136,8 @@ pub async fn run(
 
 async fn judge(pipeline: &Pipeline, model: &str, policy: &str, stored: Decision) -> anyhow::Result<Verdict> {
     let versions = &stored.versions;
-    let other_settings = versions.settings.is_some() && versions.settings.as_deref() != pipeline.settings();
+    let other_settings =
+        versions.settings.is_some() && versions.settings.as_ref() != pipeline.settings().as_deref();
     let reason = match (versions.model == model, versions.policy == policy) {
         (true, true) if other_settings => Some("other_settings"),
         (true, true) => None,
