@@ -661,8 +661,9 @@ fn is_setting(name: &str) -> bool {
 }
 
 /// The sections of the file.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "broker",
+    "canary",
     "store",
     "engine",
     "intents",

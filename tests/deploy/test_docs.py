@@ -61,6 +61,15 @@ class Book(unittest.TestCase):
         self.assertEqual([], dead)
 
 
+class Reference(unittest.TestCase):
+    def test_it_is_what_the_program_says(self):
+        with tempfile.TemporaryDirectory() as folder:
+            support.run(ROOT / "scripts/reference", folder)
+            for page in sorted(pathlib.Path(folder).iterdir()):
+                there = (DOCS / "reference" / page.name).read_text()
+                self.assertEqual(page.read_text(), there, f"docs/reference/{page.name}: run scripts/reference")
+
+
 class Commands(unittest.TestCase):
     def blocks(self, page):
         """Commands of the marked blocks, each with the output that it is said to have."""

@@ -10,8 +10,21 @@ import support
 from support import DEPLOY, ROOT, needs, needs_module, run
 
 CHART = DEPLOY / "helm" / "smista"
+HOOKS = '''
+[[gateway.webhooks]]
+name = "crm"
+url = "https://crm.example.com/hooks"
+secret_file = "crm-webhook-secret"
+events = ["#"]
+'''
 # Every switch turned the other way from the defaults, and what people usually set.
 EVERYTHING = {
+    "gateway": {
+        "enabled": True,
+        "config": HOOKS,
+        "secretKeys": ["crm-webhook-secret"],
+        "ingress": {"enabled": True, "host": "in.example.com", "tlsSecret": "in-tls", "className": "nginx"},
+    },
     "autoscaling": {"enabled": True, "maxReplicas": 8},
     "settings": {"broker": {"shards": 8}, "engine": {"threads": 2, "batch_wait_ms": 5}, "journey": {"time_zone": "Europe/Rome"}},
     "policy": (ROOT / "policy" / "default.toml").read_text(),
@@ -96,9 +109,11 @@ class Chart(unittest.TestCase):
         for values in (None, EVERYTHING):
             for name, pod, container in pods(render(values)):
                 with self.subTest(name), tempfile.TemporaryDirectory() as folder:
-                    run(support.smista(), *container["args"], "--help")
+                    run(support.smista(), *(part for part in container["args"] if not part.startswith("/") and part != "--config"), "--help")
                     keys = {variable["name"]: variable["value"] for variable in container["env"]}
                     self.assertEqual(len(keys), len(container["env"]), "a variable comes twice")
+                    # A folder, of which the configuration names the files.
+                    keys.pop("CREDENTIALS_DIRECTORY", None)
                     # Every file that a variable names is mounted.
                     mounted = {
                         f"/run/secrets/smista/{item['path']}"
@@ -147,7 +162,30 @@ class Chart(unittest.TestCase):
                     found = [each for each in labels if wanted.items() <= each.items()]
                     self.assertEqual(1, len(found), f"{item['kind']} {item['metadata']['name']}")
                     asked += 1
-        self.assertEqual(6, asked)
+        self.assertEqual(10, asked)
+
+    def test_the_gateways_hooks_get_their_queues_and_secrets(self):
+        objects = render(EVERYTHING)
+        maps = {item["metadata"]["name"]: item for item in objects if item["kind"] == "ConfigMap"}
+        for name, pod, container in pods(objects):
+            if name not in ("trial-topology", "trial-gateway"):
+                self.assertNotIn("--config", container["args"], name)
+                continue
+            self.assertEqual(["--config", "/etc/smista-gateway/smista.toml"], container["args"][:2])
+            mounted = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+            volume = next(volume for volume in pod["volumes"] if volume["name"] == mounted["/etc/smista-gateway"])
+            config = maps[volume["configMap"]["name"]]
+            early = "helm.sh/hook" in config["metadata"].get("annotations", {})
+            self.assertEqual(name == "trial-topology", early, "a hook needs a map that is there before it")
+            with tempfile.TemporaryDirectory() as folder:
+                file = os.path.join(folder, "smista.toml")
+                with open(file, "w") as text:
+                    text.write(config["data"]["smista.toml"])
+                shown = json.loads(run(support.smista(), "--config", file, "topology", "show", "--json"))
+            self.assertRegex(json.dumps(shown), r"smista\.hooks?\.crm")
+        gateway = next(pod for name, pod, _ in pods(objects) if name == "trial-gateway")
+        secrets = next(volume for volume in gateway["volumes"] if volume["name"] == "secrets")["secret"]["items"]
+        self.assertIn({"key": "crm-webhook-secret", "path": "crm-webhook-secret"}, secrets)
 
     def test_wrong_values_are_refused(self):
         for values, word in [
@@ -157,6 +195,7 @@ class Chart(unittest.TestCase):
             ({"worker": {"replicas": 5}}, "stand by"),
             ({"autoscaling": {"enabled": True, "maxReplicas": 5}}, "stand by"),
             ({"worker": {"terminationGracePeriodSeconds": 10}}, "21"),
+            ({"gateway": {"ingress": {"enabled": True}}}, "host"),
         ]:
             with self.subTest(values), self.assertRaises(Exception) as refused:
                 render(values)
